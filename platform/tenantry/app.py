@@ -1,0 +1,195 @@
+"""``Platform``: the contained WSGI object, which owns the registry, the dispatcher and the live apps.
+
+The request's way: ``wsgi_app`` -> dispatcher -> the tenant's entrance -> gate -> live app.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from flask import g, has_app_context
+from flask.helpers import get_root_path
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import gate, pages
+from .blueprint_set import BlueprintSet
+from .db import join_contexts
+from .dispatcher import Dispatcher, read_host
+from .errors import ImportFailed, TenantUnavailable
+from .factory import create_app
+from .files import make_private_folder
+from .imports import import_module, make_importable
+from .keys import KeyRing
+from .languages import Catalogues
+from .live import LiveApps
+from .registry import Registry, Tenant
+from .sqlite import SqliteDatabases
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .schema_versions import SchemaVersions
+    from .tenant_app import TenantApp
+
+log = logging.getLogger("tenantry")
+
+
+class Entrance:
+    """Where the dispatcher forwards to: one tenant's way into its app. Holds no app, so ten thousand are cheap."""
+
+    __slots__ = ("_serve", "tenant")
+
+    def __init__(self, platform: Platform, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self._serve = platform.serve
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._serve(self.tenant, environ, start_response)
+
+
+class Platform:
+    """Serves the tenants of a registry. A WSGI application; wrap ``platform.wsgi_app`` to add middleware.
+
+    :param registry: the tenants.
+    :ivar dispatcher: finds the tenant of a request.
+    :ivar live: the apps that are built.
+    :ivar keys: the key ring.
+    :ivar databases: the open SQLite connections.
+    :raises StateError: if the state folder or the key ring cannot be used.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        settings = registry.settings
+        make_importable(settings.root)
+        make_private_folder(settings.state_dir)
+        self.live = LiveApps(self.build, settings.live_tenants, _report)
+        self.keys = KeyRing(settings.state_dir / "keys.json", on_change=self.live.forget)
+        self.databases = SqliteDatabases(settings.open_databases)
+        self.blueprints = BlueprintSet(settings)
+        self.dispatcher = self._make_dispatcher()
+        self._scheme = settings.scheme
+        if hops := settings.trusted_proxies:
+            # Not X-Forwarded-Prefix: the door is ours to find, and most proxies pass a visitor's own on.
+            self.wsgi_app = ProxyFix(self.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Platform:
+        """Make the platform of a tenants.toml.
+
+        :raises ConfigError: with all mistakes in the file at once.
+        :raises StateError: if its state folder or key ring cannot be used.
+        """
+        return cls(Registry.from_file(path))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.wsgi_app(environ, start_response)
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Find the tenant that a request is for and let it answer."""
+        environ["wsgi.url_scheme"] = self._scheme
+        return self.dispatcher(environ, start_response)
+
+    def serve(self, tenant: Tenant, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let one tenant answer a request that the dispatcher found to be its own."""
+        environ["tenantry.tenant"] = tenant.slug
+        refusal = gate.refusal(tenant, environ["REQUEST_METHOD"])
+        if refusal is not None:
+            return refusal(environ, start_response)
+        try:
+            app = self.live.get(tenant)
+        except TenantUnavailable as error:
+            reason = str(error) if tenant.settings.environment == "development" else ""
+            return pages.unavailable(error.retry_after, reason)(environ, start_response)
+        return app(environ, start_response)
+
+    def tenant_app(self, slug: str) -> TenantApp:
+        """Return a tenant's live app, built if need be.
+
+        :raises UnknownTenant: if there is no such tenant.
+        :raises TenantUnavailable: if its app cannot be built.
+        """
+        return self.live.get(self.registry[slug])
+
+    @contextmanager
+    def tenant(self, slug: str) -> Iterator[Tenant]:
+        """Enter a tenant's app context: its work is committed when the block ends, rolled back if it raises.
+
+        Contexts nest, and the outer one is current again afterwards. ::
+
+            with platform.tenant("acme"):
+                db.session.add(Page(title="Welcome"))
+        """
+        outer = g._get_current_object() if has_app_context() else None
+        app = self.tenant_app(slug)
+        with app.app_context():
+            join_contexts(outer)
+            yield app.tenant
+
+    def build(self, tenant: Tenant) -> TenantApp:
+        """Make a tenant's app, past the table of live ones."""
+        return create_app(tenant, platform=self)
+
+    @cached_property
+    def schema(self) -> SchemaVersions:
+        """The version of tables that the blueprints need. Alembic is imported only when it is asked for."""
+        from .schema_versions import SchemaVersions
+
+        return SchemaVersions(self.blueprints.folders("migrations"))
+
+    @cached_property
+    def catalogues(self) -> Catalogues:
+        """The translations that the look and the blueprints bring; one object for all tenants."""
+        return Catalogues(self.blueprints.folders("translations"))
+
+    @cached_property
+    def package_root(self) -> str:
+        """Folder of the package whose templates and static files every tenant's app uses.
+
+        :raises ImportFailed: if there is no such package.
+        """
+        package = self.registry.settings.package
+        import_module(package)
+        try:
+            return get_root_path(package)
+        except RuntimeError as error:
+            raise ImportFailed(package, str(error)) from None
+
+    @cached_property
+    def public_port(self) -> str:
+        """``:port`` for links made outside a request, in development, where ``PORT`` names it; else empty."""
+        port = os.environ.get("PORT", "")
+        return f":{port}" if self.registry.settings.environment == "development" and port.isdigit() else ""
+
+    def _make_dispatcher(self) -> Dispatcher:
+        entrances = [Entrance(self, tenant) for tenant in self.registry.values() if tenant.status != "archived"]
+        settings = self.registry.settings
+        in_development = settings.environment == "development"
+        return Dispatcher(
+            _first_look(self.registry) if in_development else pages.NOT_FOUND,
+            {entrance.tenant.path: entrance for entrance in entrances if entrance.tenant.path},
+            hosts={host: entrance for entrance in entrances for host in entrance.tenant.hosts},
+            path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,
+            bad_request=pages.BAD_REQUEST,
+        )
+
+
+def _first_look(registry: Registry) -> WSGIApplication:
+    """In development, ``/`` at the platform's own hosts lists the doors; everything else is not found, as ever."""
+    doors, hosts = pages.doors(registry), registry.settings.hosts
+
+    def first_look(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        at_root = environ.get("PATH_INFO") in ("", "/")
+        ours = hosts == "*" or read_host(environ.get("HTTP_HOST", "")) in hosts
+        return (doors if at_root and ours else pages.NOT_FOUND)(environ, start_response)
+
+    return first_look
+
+
+def _report(failure: TenantUnavailable) -> None:
+    log.error("%s It answers 503, and is tried again in %.0f s.", failure, failure.retry_after)

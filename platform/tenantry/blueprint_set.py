@@ -1,0 +1,101 @@
+"""The blueprint set: found once for the platform, imported on first use, registered into every tenant's app.
+
+Each blueprint is a module or package with a ``bp`` (a ``flask.Blueprint``), or ``create_blueprint(tenant)`` where a
+tenant's blueprint must be an object of its own. Its last name is the feature by which tenants have it. A function
+``registrations(tenant)`` beside it may return the options of each registration in turn, for a blueprint that stands
+several times in one app.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask
+from werkzeug.utils import find_modules
+
+from .errors import BadSetup, ImportFailed, did_you_mean
+from .imports import import_module, resolve
+from .registry import Settings, Tenant
+
+
+class BlueprintSet:
+    """The blueprints that the [platform] table names: a package to scan, or a list of import strings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.source = settings.blueprints
+
+    def names(self) -> list[str]:
+        """Return the features there are, in the order of registration.
+
+        :raises ImportFailed: if the package cannot be imported, or for a list, anything in it.
+        """
+        return [name for name, _ in self._entries()]
+
+    def modules(self) -> list[str]:
+        """Return the dotted names of the modules that hold the blueprints."""
+        return [target.partition(":")[0] for _, target in self._entries()]
+
+    def folders(self, name: str) -> tuple[Path, ...]:
+        """Return the folders called ``name``, e.g. ``migrations``, of the blueprint packages, importing none."""
+        found = (_package_folder(module) for module in dict.fromkeys(self.modules()))
+        return tuple(path / name for path in found if path and (path / name).is_dir())
+
+    def register(self, app: Flask, tenant: Tenant) -> None:
+        """Register into an app what its tenant has, in the order of its features.
+
+        :raises BadSetup: if the tenant has a feature that there is none of.
+        """
+        entries = dict(self._entries())
+        for feature in tenant.features if tenant.features is not None else entries:
+            if feature not in entries:
+                hint = did_you_mean(feature, entries) or f"; expected one of {', '.join(entries)}"
+                raise BadSetup(f"There is no blueprint for the feature '{feature}'{hint}")
+            blueprint, registrations = _load(entries[feature], tenant)
+            for options in registrations:
+                app.register_blueprint(blueprint, **options)
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        if isinstance(self.source, str):
+            for module in _scan(self.source):
+                yield module.rpartition(".")[2], module
+        else:
+            for import_string in self.source:
+                yield _feature_of(import_string), import_string
+
+
+def _scan(package: str) -> list[str]:
+    module = import_module(package)
+    if not hasattr(module, "__path__"):
+        raise ImportFailed(package, "it is a module; expected a package of blueprints, or a list of import strings")
+    return sorted(find_modules(package, include_packages=True))
+
+
+def _feature_of(import_string: str) -> str:
+    target = resolve(import_string)
+    return target.name if isinstance(target, Blueprint) else import_string.partition(":")[0].rpartition(".")[2]
+
+
+def _load(target: str, tenant: Tenant) -> tuple[Blueprint, Iterable[Mapping[str, Any]]]:
+    module = import_module(target.partition(":")[0])
+    found = resolve(target) if ":" in target else getattr(module, "create_blueprint", getattr(module, "bp", None))
+    blueprint = found(tenant) if callable(found) and not isinstance(found, Blueprint) else found
+    if not isinstance(blueprint, Blueprint):
+        raise BadSetup(
+            f"'{target}' gives {type(blueprint).__name__}; expected a Blueprint called bp, or create_blueprint(tenant)"
+        )
+    registrations = getattr(module, "registrations", None)
+    return blueprint, registrations(tenant) if registrations else ({},)
+
+
+def _package_folder(module: str) -> Path | None:
+    if module in sys.modules and hasattr(sys.modules[module], "__path__"):
+        return Path(next(iter(sys.modules[module].__path__)))
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return Path(spec.origin).parent if spec and spec.origin and spec.submodule_search_locations else None

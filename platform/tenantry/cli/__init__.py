@@ -1,0 +1,35 @@
+"""``tenantry``: the operator's command line.
+
+Every command reads the file that ``--config`` or ``TENANTRY_CONFIG`` names, else ``tenants.toml`` here. Mistakes are
+told in a paragraph: status 1 where the configuration or a tenant is at fault, 2 where the command was.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from .. import __version__
+from ..factory import CONFIG
+from .develop import run, shell
+from .inspect import check, list_tenants, routes, show
+from .keys import keys
+from .output import Commands
+from .provision import provision
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", envvar=CONFIG, default="tenants.toml", show_default=True, metavar="FILE", help="The file to read."
+)
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context, config: str) -> None:
+    """Serve one Flask product to many customers."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    context.obj = config
+
+
+for command in (check, list_tenants, show, routes, provision, run, shell, keys):
+    main.add_command(command)

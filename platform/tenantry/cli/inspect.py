@@ -1,0 +1,147 @@
+"""Commands that only look: check, list, show, routes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from ..checking import problems_of
+from ..errors import ConfigError
+from ..registry import Registry, Tenant
+from .output import as_json, load_platform, print_json, print_table, relative
+
+#: Configuration that is never printed.
+_SECRET = ("SECRET", "PASSWORD", "TOKEN", "KEY", "DSN", "URI")
+
+
+@click.command()
+@as_json
+@click.pass_context
+def check(context: click.Context, as_json: bool) -> None:
+    """Check the configuration and everything that it names; tell all mistakes at once."""
+    try:
+        registry = Registry.from_file(context.obj)
+        problems = problems_of(registry)
+    except ConfigError as error:
+        registry, problems = None, list(error.problems)
+    if as_json:
+        print_json({"ok": not problems, "problems": [problem.to_json() for problem in problems]})
+    elif problems:
+        click.echo(str(ConfigError(problems)), err=True)
+    else:
+        click.echo(f"{context.obj}: {len(registry or ())} tenants, no problems.")
+    context.exit(1 if problems else 0)
+
+
+@click.command("list")
+@as_json
+@click.pass_context
+def list_tenants(context: click.Context, as_json: bool) -> None:
+    """List the tenants with their doors."""
+    tenants = Registry.from_file(context.obj).values()
+    if as_json:
+        print_json([_summary(tenant) for tenant in tenants])
+        return
+    print_table(
+        ("SLUG", "TITLE", "STATUS", "DATABASE", "LANGUAGES", "DOORS"),
+        (
+            (tenant.slug, tenant.title, tenant.status, _database(tenant), " ".join(tenant.languages), _doors(tenant))
+            for tenant in tenants
+        ),
+    )
+
+
+@click.command()
+@click.argument("slug")
+@as_json
+@click.pass_context
+def show(context: click.Context, slug: str, as_json: bool) -> None:
+    """Show one tenant: what holds for it once the defaults are applied, and where its things are."""
+    details = _details(Registry.from_file(context.obj)[slug])
+    if as_json:
+        print_json(details)
+    else:
+        print_table(("KEY", "VALUE"), ((key, _text(value)) for key, value in details.items()))
+
+
+@click.command()
+@click.argument("slug")
+@as_json
+@click.pass_context
+def routes(context: click.Context, slug: str, as_json: bool) -> None:
+    """Print a tenant's URL map."""
+    app = load_platform(context).tenant_app(slug)
+    rows = [
+        {
+            "rule": rule.rule,
+            "methods": sorted(rule.methods or ()),
+            "endpoint": rule.endpoint,
+            "override": app.tenant.overrides.get(str(rule.endpoint)),
+        }
+        for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, str(rule.endpoint)))
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("RULE", "METHODS", "ENDPOINT", ""),
+        (
+            (
+                str(row["rule"]),
+                " ".join(row["methods"]),
+                str(row["endpoint"]),
+                f"-> {row['override']}" if row["override"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _summary(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "slug": tenant.slug,
+        "title": tenant.title,
+        "status": tenant.status,
+        "path": tenant.path,
+        "hosts": tenant.hosts,
+        "languages": tenant.languages,
+        "provisioned": tenant.database_file.exists(),
+    }
+
+
+def _details(tenant: Tenant) -> dict[str, Any]:
+    limits = dataclasses.asdict(tenant.limits)
+    return {
+        **_summary(tenant),
+        "addresses": tenant.addresses(),
+        "database": tenant.database,
+        "sections": tenant.sections,
+        "features": tenant.features if tenant.features is not None else "all",
+        "color": tenant.color,
+        **{f"limits.{key}": value for key, value in limits.items()},
+        **{f"overrides.{key}": value for key, value in tenant.overrides.items()},
+        **{f"config.{key}": _shown(key, value) for key, value in tenant.config.items()},
+        "folder": relative(tenant.folder) if tenant.folder.is_dir() else None,
+        "database_file": relative(tenant.database_file),
+        "environment": tenant.settings.environment,
+    }
+
+
+def _shown(key: str, value: Any) -> Any:
+    return "(hidden)" if any(word in key for word in _SECRET) else value
+
+
+def _database(tenant: Tenant) -> str:
+    return "ready" if tenant.database_file.exists() else "missing"
+
+
+def _doors(tenant: Tenant) -> str:
+    return " ".join([*tenant.hosts, *([tenant.path] if tenant.path else [])])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None else str(value)

@@ -1,0 +1,87 @@
+"""How commands speak: tables for a person, JSON for a program, one paragraph for a mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..app import Platform
+from ..errors import TenantryError, did_you_mean
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class Commands(click.Group):
+    """A group whose commands tell our own errors in a paragraph, and unknown commands with the nearest name."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except TenantryError as error:
+            raise click.ClickException(str(error)) from None
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0], self.list_commands(context)) if args else ""
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint or '.'}", context) from None
+
+
+def load_platform(context: click.Context) -> Platform:
+    """Return the platform of the file that the command line names."""
+    return Platform.from_file(context.obj)
+
+
+def console() -> Console:
+    """Return a console for the present standard output; without a terminal, wide enough to cut nothing."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=200)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Print rows under their headings. Cells are plain text."""
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
+    console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; paths and other objects as text."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (set, frozenset)) else str(value)
+
+
+def relative(path: Path) -> str:
+    """Return a path as seen from here, where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+_STYLES = {
+    "active": "green",
+    "ready": "green",
+    "created": "green",
+    "updated": "green",
+    "read-only": "yellow",
+    "maintenance": "yellow",
+    "missing": "yellow",
+    "suspended": "red",
+    "archived": "dim",
+    "failed": "red",
+}

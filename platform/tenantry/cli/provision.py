@@ -1,0 +1,39 @@
+"""``tenantry provision``: make tenants ready before their first visitor comes."""
+
+from __future__ import annotations
+
+import click
+
+from ..app import Platform
+from ..errors import explain
+from ..provisioning import provision as provision_one
+from ..registry import Tenant
+from .output import as_json, load_platform, print_json, print_table
+
+
+@click.command()
+@click.argument("slug", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every tenant that is not archived.")
+@click.option("--quiet", is_flag=True, help="Say nothing of tenants that were ready.")
+@as_json
+@click.pass_context
+def provision(context: click.Context, slug: str | None, everyone: bool, quiet: bool, as_json: bool) -> None:
+    """Create a tenant's database and first content, or bring its tables up to date."""
+    if (slug is None) is not everyone:
+        raise click.UsageError("Give either the slug of a tenant, or --all.")
+    platform = load_platform(context)
+    chosen = [platform.registry[slug]] if slug else [t for t in platform.registry.values() if t.status != "archived"]
+    results = [(tenant.slug, *_provision(platform, tenant)) for tenant in chosen]
+    failed = [result for result in results if result[1] == "failed"]
+    if as_json:
+        print_json([{"slug": name, "result": result, "reason": reason or None} for name, result, reason in results])
+    elif not quiet or any(result != "ready" for _, result, _ in results):
+        print_table(("SLUG", "RESULT", ""), [row for row in results if not quiet or row[1] != "ready"])
+    context.exit(1 if failed else 0)
+
+
+def _provision(platform: Platform, tenant: Tenant) -> tuple[str, str]:
+    try:
+        return provision_one(platform, tenant), ""
+    except Exception as error:  # one tenant's fault is told, and the others are made ready all the same
+        return "failed", explain(error)

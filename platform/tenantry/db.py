@@ -1,0 +1,147 @@
+"""The tenant's database, for blueprints: ``from tenantry import db``, then ``db.session`` and ``db.Model``.
+
+A unit of work belongs to an app context: opened by the first use of ``db.session``, committed before the response
+leaves or when the context ends, rolled back on an error, and always closed. Contexts inside one another have units of
+their own, except where the same tenant is entered again: two writers of one file in one thread would wait for each
+other for ever, so the inner context joins the outer unit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Flask, Response, g, has_request_context, request
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase, Session
+from werkzeug.local import LocalProxy
+
+from .context import current_tenant_app
+
+if TYPE_CHECKING:
+    from .tenant_app import TenantApp
+
+#: Methods that only read (RFC 9110 section 9.2.1).
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+
+#: Constraints need names that are the same everywhere, or a migration could not change them.
+_NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Model(DeclarativeBase):
+    """Base of all models. They share one ``MetaData``, which holds no tenant's data."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+class UnitOfWork:
+    """One session on one lent connection, in one of three modes.
+
+    ``read`` refuses writes; ``write`` takes the tenant's write lock at its first statement; ``deferred`` reads, and
+    takes the lock only when something is written.
+    """
+
+    __slots__ = ("_app", "_connection", "mode", "session")
+
+    def __init__(self, app: TenantApp, mode: str) -> None:
+        self._app = app
+        self.mode = mode
+        self._connection = app.platform.databases.lend(app.database_file, app.tenant.limits.database_mb)
+        self._connection.info["mode"] = mode
+        self.session = Session(self._connection)
+
+    def begin(self, mode: str) -> None:
+        """Go on in another mode: what was read is forgotten, and read again when it is used."""
+        if mode != self.mode:
+            self.session.rollback()
+            self.mode = self._connection.info["mode"] = mode
+
+    def close(self) -> None:
+        """Give the connection back; what was not committed is rolled back."""
+        try:
+            self.session.close()
+        finally:
+            self._app.platform.databases.take_back(self._app.database_file, self._connection)
+
+
+def init_app(app: Flask) -> None:
+    """Make ``app`` commit before its responses leave, and close what a context opened."""
+    app.after_request(_commit_before_response)
+    app.teardown_appcontext(_end_unit)
+
+
+def begin(*, write: bool) -> Session:
+    """Choose for the current context whether it writes. Needed only where a GET must write, or a POST need not."""
+    unit = _current_unit()
+    unit.begin("write" if write else "read")
+    return unit.session
+
+
+def begin_deferred() -> Session:
+    """Let the current context read without a lock, and take it at the first write, as an interactive shell should."""
+    unit = _current_unit()
+    unit.begin("deferred")
+    return unit.session
+
+
+def rollback() -> None:
+    """Undo what the current context has not committed, if it has opened a session at all."""
+    if (unit := g.get("_tenantry_unit")) is not None:
+        unit.session.rollback()
+
+
+def join_contexts(outer: Any) -> None:
+    """Remember, in the context just entered, the ``g`` of the one around it, to find the same tenant's unit."""
+    if outer is not None:
+        g._tenantry_outer = outer
+
+
+def _current_unit() -> UnitOfWork:
+    app = current_tenant_app("db.session")
+    unit = g.get("_tenantry_unit")
+    if unit is None:
+        unit = _outer_unit(app)
+    if unit is None:
+        reading = has_request_context() and request.method in SAFE_METHODS
+        unit = g._tenantry_unit = UnitOfWork(app, "read" if reading else "write")
+    return cast(UnitOfWork, unit)
+
+
+def _outer_unit(app: TenantApp) -> UnitOfWork | None:
+    context = g.get("_tenantry_outer")
+    while context is not None:
+        unit: UnitOfWork | None = context.get("_tenantry_unit")
+        if unit is not None and unit._app.database_file == app.database_file:
+            return unit
+        context = context.get("_tenantry_outer")
+    return None
+
+
+def _commit_before_response(response: Response) -> Response:
+    if (unit := g.get("_tenantry_unit")) is not None:
+        unit.session.commit()
+    return response
+
+
+def _end_unit(error: BaseException | None) -> None:
+    unit: UnitOfWork | None = g.pop("_tenantry_unit", None)
+    if unit is None:
+        return
+    try:
+        if error is None:
+            unit.session.commit()
+    finally:
+        unit.close()
+
+
+def _current_session() -> Session:
+    return _current_unit().session
+
+
+#: The current tenant's session. Raises ``NoTenantContext`` outside a tenant's context.
+session: Session = cast(Session, LocalProxy(_current_session))

@@ -1,0 +1,178 @@
+"""Every error that Tenantry raises, under one base.
+
+Errors carry their data as attributes and compute their text, so that a program can read the one and a person the
+other. The text says what stood there, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest of ``known`` names, or an empty string."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+class TenantryError(RuntimeError):
+    """Base of all errors here. A ``RuntimeError``, because gunicorn prints those as one line instead of a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a configuration: where it stands and what is wrong with it."""
+
+    file: str
+    key: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the four parts as a plain dictionary."""
+        return {"file": self.file, "line": self.line, "key": self.key, "message": self.message}
+
+
+class ConfigError(TenantryError):
+    """The configuration was refused. ``problems`` holds every mistake found, in the order of the files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        return "\n".join([f"The configuration has {head}; nothing of it was used.", *map(str, self.problems)])
+
+
+class UnknownTenant(TenantryError, LookupError):
+    """A slug that the registry does not hold."""
+
+    def __init__(self, slug: str, known: Iterable[str]) -> None:
+        super().__init__(slug)
+        self.slug = slug
+        self.known = sorted(known)
+
+    def __str__(self) -> str:
+        names = ", ".join(self.known[:8]) + (", …" if len(self.known) > 8 else "")
+        hint = did_you_mean(self.slug, self.known) or "."
+        return f"There is no tenant '{self.slug}'{hint} Configured: {names or 'none'}."
+
+
+class NoTenantContext(TenantryError):
+    """Something that belongs to a tenant was used where no tenant is current."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.name}' was used outside a tenant's context, so there is no tenant that it could belong to. "
+            'Inside a request it is there by itself; elsewhere enter one: with platform.tenant("acme"): …'
+        )
+
+
+class StateError(TenantryError):
+    """The state folder, or a file in it, cannot be used. The text names the path and the remedy."""
+
+
+class NotProvisioned(TenantryError):
+    """A tenant has no database, and only the operator may make one."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(slug)
+        self.slug = slug
+
+    def __str__(self) -> str:
+        return f"It has no database, and [platform] provision is 'manual'. Run: tenantry provision {self.slug}"
+
+
+class SchemaBehind(TenantryError):
+    """A tenant's tables are older, or newer, than the blueprints that would use them."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(slug)
+        self.slug = slug
+
+    def __str__(self) -> str:
+        return f"Its tables are not of the version that the blueprints need. Run: tenantry provision {self.slug}"
+
+
+class TenantUnavailable(TenantryError):
+    """A tenant's app could not be built, so the tenant answers 503 for ``retry_after`` seconds more."""
+
+    def __init__(self, slug: str, reason: str, retry_after: float) -> None:
+        super().__init__(slug, reason, retry_after)
+        self.slug = slug
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"Tenant '{self.slug}' cannot be served: {self.reason}"
+
+
+class ImportFailed(TenantryError):
+    """An import string, or a module that was found by scanning, could not be imported."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"'{self.name}' cannot be imported: {self.reason}"
+
+
+class BadSetup(TenantryError):
+    """Something that a tenant's configuration or folder names does not fit the blueprints."""
+
+
+class DatabaseBusy(TenantryError):
+    """Another writer held the tenant's database for longer than the busy timeout. Answered 503 with Retry-After."""
+
+    def __str__(self) -> str:
+        return "The tenant's database is busy with another write. Nothing of this one was kept; send it again."
+
+
+class ReadOnlyUnit(TenantryError):
+    """Something was written in a request whose method only reads."""
+
+    def __str__(self) -> str:
+        return (
+            "A GET, HEAD or OPTIONS request tried to write to the database. Do it in a POST; where a GET has to write, "
+            "call db.begin(write=True) before the first query."
+        )
+
+
+class BadToken(TenantryError):
+    """A signed value was refused: forged, expired, or made for another tenant or purpose."""
+
+
+def explain(error: BaseException) -> str:
+    """Return an error as one paragraph for a person: its own words if they are ours, else its type and place too."""
+    if isinstance(error, TenantryError):
+        return str(error)
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Name the innermost source line of an error, outside of Tenantry and the libraries where there is one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    traceback, place = error.__traceback__, ""
+    while traceback:
+        name = traceback.tb_frame.f_code.co_filename
+        if not any(part in name for part in ("site-packages", "<frozen", "importlib", "/tenantry/")):
+            place = f" ({name}, line {traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return place

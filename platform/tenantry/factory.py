@@ -1,0 +1,105 @@
+"""``create_app``: the only place where a tenant's Flask app is made.
+
+Every step is Flask's own way of setting up an app, done for one tenant: configuration, extensions, blueprints. What is
+added comes after: the tenant's overlay and overrides.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from . import db, environments, look
+from .errors import BadSetup
+from .imports import resolve
+from .keys import TenantKeys
+from .overlays import apply_overlay, apply_overrides
+from .provisioning import furnish, take_possession
+from .registry import Settings, Tenant
+from .sessions import TenantSessionInterface
+from .signing import TenantSigner
+from .tenant_app import TenantApp
+
+if TYPE_CHECKING:
+    from .app import Platform
+
+#: Names the configuration file where nothing else does.
+CONFIG = "TENANTRY_CONFIG"
+_SESSIONS = TenantSessionInterface()
+
+
+def create_app(tenant: Tenant | str, *, platform: Platform | None = None) -> TenantApp:
+    """Make a tenant's app, ready to serve.
+
+    :param tenant: a tenant, or the slug of one in the configured file (``TENANTRY_CONFIG``, else ``tenants.toml``).
+    :param platform: the platform that will serve it; one of the tenant's own file where it is left out.
+    :raises TenantryError: if anything that the configuration names does not work, or the tenant's state is unusable.
+    """
+    platform, tenant = _find(tenant, platform)
+    deed = take_possession(platform, tenant)
+    app = assemble(platform, tenant, deed.id)
+    if not deed.furnished:
+        furnish(app)
+    return app
+
+
+def assemble(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
+    """Put a tenant's app together without touching its database, as ``create_app`` and ``tenantry check`` do."""
+    app = _make_app(platform, replace(tenant, deed=deed), deed)
+    app.source = tenant
+    _configure(app)
+    db.init_app(app)
+    look.init_app(app)
+    _init_extensions(app, tenant.settings)
+    platform.blueprints.register(app, app.tenant)
+    look.fill_error_handlers(app)
+    apply_overlay(app)
+    apply_overrides(app)
+    return app
+
+
+def _find(tenant: Tenant | str, platform: Platform | None) -> tuple[Platform, Tenant]:
+    from .app import Platform
+
+    if platform is None:
+        file = os.environ.get(CONFIG, "tenants.toml") if isinstance(tenant, str) else tenant.settings.file
+        platform = Platform.from_file(file)
+    return platform, platform.registry[tenant] if isinstance(tenant, str) else tenant
+
+
+def _make_app(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
+    # Flask(slug) would guess its folders from the name, so both are always given.
+    app = TenantApp.for_tenant(
+        tenant,
+        platform,
+        import_name=tenant.settings.package,
+        root_path=platform.package_root,
+        instance_path=str(tenant.state / "instance"),
+    )
+    app.signer = TenantSigner(TenantKeys(platform.keys, deed))
+    app.session_interface = _SESSIONS
+    return app
+
+
+def _configure(app: TenantApp) -> None:
+    tenant = app.tenant
+    *retired, current = app.signer.keys.derive("flask")
+    app.config.from_object(environments.BY_NAME[tenant.settings.environment])
+    app.config.from_mapping(
+        SECRET_KEY=current.hex(),
+        SECRET_KEY_FALLBACKS=[key.hex() for key in retired],
+        APPLICATION_ROOT=tenant.canonical_path or "/",
+        PREFERRED_URL_SCHEME=tenant.settings.scheme,
+        MAX_CONTENT_LENGTH=tenant.limits.upload_mb * 1024 * 1024,
+    )
+    app.config.from_mapping(tenant.config)
+
+
+def _init_extensions(app: TenantApp, settings: Settings) -> None:
+    for import_string in settings.extensions:
+        init_app = resolve(import_string)
+        if not callable(init_app):
+            raise BadSetup(f"extensions names '{import_string}', which cannot be called; expected its init_app")
+        init_app(app)

@@ -1,0 +1,63 @@
+"""Files of the state folder: written whole or not at all, private, and locked between processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import StateError
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder, and those above it, that only this user may enter (mode 0700).
+
+    :raises StateError: if it cannot be made or written to.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise _unwritable(path, "Permission denied")
+
+
+def _unwritable(path: Path, why: str) -> StateError:
+    return StateError(
+        f"The state folder {path} cannot be written to ({why}). Give it to the user that runs Tenantry, or name "
+        "another folder: [platform] state_dir in tenants.toml."
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes while the block runs; the system drops it if the process dies."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path.parent, error.strerror or str(error)) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file in one step (mode 0600): a reader sees the old content or the new, and so does a crash."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path.parent, error.strerror or str(error)) from None

@@ -1,0 +1,105 @@
+"""Languages: which one the current page is in, and its words.
+
+Words are looked up in gettext catalogues, ``translations/<language>/LC_MESSAGES/messages.po``, of the look and of each
+blueprint. They are read from their sources, so that there is no step of compiling to forget, once in a process, and
+shared by all tenants, as they hold no tenant's data.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babel.core import Locale, UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+from flask import g
+
+from .context import current_tenant_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OURS = Path(__file__).parent / "look" / "translations"
+
+
+class Catalogues:
+    """All catalogues of a platform, by language.
+
+    :param folders: the blueprints' ``translations`` folders.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = (_OURS, *folders)
+        self._loaded: dict[str, NullTranslations] = {}
+
+    def get(self, language: str) -> NullTranslations:
+        """Return the words of a language; English, which stands in the sources, where there is no catalogue."""
+        found = self._loaded.get(language)
+        if found is None:
+            found = self._loaded[language] = self._load(language)
+        return found
+
+    @cached_property
+    def languages(self) -> frozenset[str]:
+        """The languages that there are catalogues for, and English."""
+        found = (
+            path.parent.parent.name for folder in self._folders for path in folder.glob("*/LC_MESSAGES/messages.po")
+        )
+        return frozenset(("en", *found))
+
+    def _load(self, language: str) -> NullTranslations:
+        words = Translations()
+        for folder in self._folders:
+            path = folder / language.replace("-", "_") / "LC_MESSAGES" / "messages.po"
+            if path.is_file():
+                words.merge(_read(path))
+        return words
+
+
+def _read(path: Path) -> Translations:
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def current_language() -> str:
+    """Return the language of the current page: the one in its address, else the tenant's first.
+
+    :raises NoTenantContext: outside a tenant's context.
+    """
+    language: str | None = g.get("language")
+    return language or current_tenant_app("current_language").tenant.languages[0]
+
+
+def use_language(language: str) -> None:
+    """Let the current page be in ``language``."""
+    g.language = language
+
+
+def language_name(language: str) -> str:
+    """Return a language's name in itself, e.g. ``Deutsch`` for ``de``; the code where nobody knows it."""
+    try:
+        return (Locale.parse(language, sep="-").get_display_name() or language).capitalize()
+    except (UnknownLocaleError, ValueError):
+        return language
+
+
+def gettext(message: str) -> str:
+    """Return ``message`` in the language of the current page."""
+    return _words().gettext(message)
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """Return one of two messages, by what ``n`` things are called in the language of the current page."""
+    return _words().ngettext(singular, plural, n)
+
+
+def _words() -> NullTranslations:
+    return current_tenant_app("gettext").platform.catalogues.get(current_language())

@@ -1,0 +1,285 @@
+"""From tenants.toml, through the models of the schema, to tenants and problems.
+
+Nothing here stops at the first mistake: each step adds to the list of problems and goes on with what is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from .doors import check_slug
+from .errors import Problem, did_you_mean
+from .registry import Limits, Settings, Tenant
+from .schema import LimitsTable, PlatformTable, TenantsFile, TenantTable
+from .tomlfile import TomlFile
+
+Model = TypeVar("Model", bound=BaseModel)
+ENVIRONMENTS = ("development", "testing", "production")
+#: Tables of a tenant that are merged with those of [defaults] key by key; everything else replaces.
+_MERGED = ("limits", "overrides", "config")
+
+
+def load(path: Path, environment: str) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+    """Read ``path`` and its includes; return the settings, the sound tenants, and every problem found."""
+    return _Loader(path, environment).load()
+
+
+class _Loader:
+    def __init__(self, path: Path, environment: str) -> None:
+        self.main = TomlFile(path, path.parent)
+        self.environment = environment
+        self.problems: list[Problem] = []
+        self.settings = Settings(file=path)
+        self.defaults: dict[str, Any] = {}
+        self.tenants: dict[str, Tenant] = {}
+        self.sources: dict[str, TomlFile] = {}
+        self._shared: dict[Hashable, Any] = {}
+
+    def load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+        if self._readable(self.main) and self._known_tables(self.main, tuple(TenantsFile.model_fields)):
+            self._read_platform()
+            self._read_defaults()
+            for file in self._files():
+                self._read_tenants(file)
+            self._check_together()
+        return self.settings, self.tenants, self.problems
+
+    def _readable(self, file: TomlFile) -> bool:
+        if file.problem:
+            self.problems.append(file.problem)
+        return file.problem is None
+
+    def _known_tables(self, file: TomlFile, known: tuple[str, ...]) -> bool:
+        for key, value in file.data.items():
+            if key not in known:
+                expected = ", ".join(f"[{name}]" for name in known)
+                hint = did_you_mean(key, known) or f"; expected {expected}"
+                self.problems.append(file.problem_at([key], f"unknown key{hint}"))
+            elif not isinstance(value, dict):
+                self.problems.append(file.problem_at([key], f"found {_show(value)}; expected a table, [{key}]"))
+                return False
+        return True
+
+    def _read_platform(self) -> None:
+        if self.environment not in ENVIRONMENTS:
+            hint = did_you_mean(self.environment, ENVIRONMENTS)
+            message = f"is '{self.environment}'; expected {_one_of(ENVIRONMENTS)}{hint}"
+            self.problems.append(Problem("environment", "TENANTRY_ENV", message))
+        table = self._check(self.main, PlatformTable, self.main.data.get("platform", {}), ("platform",))
+        if table:
+            self.settings = self._make_settings(table)
+
+    def _make_settings(self, table: PlatformTable) -> Settings:
+        values = {name: _frozen(getattr(table, name)) for name in Settings.__dataclass_fields__ if hasattr(table, name)}
+        values["state_dir"] = self.main.path.parent / table.state_dir
+        return Settings(file=self.main.path, environment=self.environment, **values)
+
+    def _read_defaults(self) -> None:
+        raw = self.main.data.get("defaults", {})
+        table = self._check(self.main, TenantTable, raw, ("defaults",))
+        self.defaults = raw if table else {}
+
+    def _files(self) -> Iterator[TomlFile]:
+        yield self.main
+        table = self.main.data.get("platform", {})
+        patterns = table.get("include", []) if isinstance(table, dict) else []
+        for pattern in patterns if isinstance(patterns, list) else []:
+            if isinstance(pattern, str):
+                yield from self._included(pattern)
+
+    def _included(self, pattern: str) -> Iterator[TomlFile]:
+        root = self.main.path.parent
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern:
+            message = f"'{pattern}' leads out of the folder; expected a pattern like 'tenants.d/*.toml'"
+            self.problems.append(self.main.problem_at(("platform", "include"), message))
+            return
+        found = sorted(root.glob(pattern))
+        if not found and "*" not in pattern:
+            message = f"'{pattern}' is not there; expected a file beside {self.main.name}"
+            self.problems.append(self.main.problem_at(("platform", "include"), message))
+        for path in found:
+            file = TomlFile(path, root)
+            if path != self.main.path and self._readable(file) and self._known_tables(file, ("tenants",)):
+                yield file
+
+    def _read_tenants(self, file: TomlFile) -> None:
+        for slug, raw in file.data.get("tenants", {}).items():
+            if slug in self.sources:
+                message = f"this slug stands in {self.sources[slug].name} already; expected each tenant once"
+                self.problems.append(file.problem_at(("tenants", slug), message))
+                continue
+            self.sources[slug] = file
+            try:
+                check_slug(slug)
+            except ValueError as error:
+                self.problems.append(file.problem_at(("tenants", slug), str(error)))
+                continue
+            if tenant := self._read_tenant(file, slug, raw):
+                self.tenants[slug] = tenant
+
+    def _read_tenant(self, file: TomlFile, slug: str, raw: object) -> Tenant | None:
+        where = ("tenants", slug)
+        if not isinstance(raw, dict):
+            self.problems.append(file.problem_at(where, f"found {_show(raw)}; expected a table, [tenants.{slug}]"))
+            return None
+        table = self._check(file, TenantTable, _merge(self.defaults, raw), where)
+        if not table:
+            return None
+        if table.path is None and not table.hosts:
+            hint = f'; expected path = "/{slug}", or hosts = ["{slug}.example.com"], or both'
+            self.problems.append(file.problem_at(where, f"this tenant has no door{hint}"))
+            return None
+        return self._make_tenant(slug, table)
+
+    def _make_tenant(self, slug: str, table: TenantTable) -> Tenant:
+        values = {name: self._share(_frozen(getattr(table, name))) for name in TenantTable.model_fields}
+        values["title"] = table.title or slug
+        return Tenant(slug=slug, settings=self.settings, **values)
+
+    def _share(self, value: Any) -> Any:
+        """Return the first value equal to this one, so that ten thousand tenants hold one list of languages."""
+        try:
+            return self._shared.setdefault((type(value), value), value)
+        except TypeError:  # an unhashable one: a table
+            return self._shared.setdefault((type(value), repr(value)), value)
+
+    def _check(self, file: TomlFile, model: type[Model], raw: object, where: tuple[str, ...]) -> Model | None:
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            for location, details in _one_for_each_place(error, raw).items():
+                inherited = where[0] == "tenants" and self._inherited(file, where, location)
+                if not inherited:
+                    self.problems.append(file.problem_at(where + location, _describe(details, model)))
+            return None
+
+    @staticmethod
+    def _inherited(file: TomlFile, where: tuple[str, ...], location: tuple[str, ...]) -> bool:
+        """Whether a mistake in a tenant came from [defaults], where it is reported once."""
+        own: object = file.data["tenants"][where[1]]
+        return bool(location) and isinstance(own, dict) and location[0] not in own
+
+    def _check_together(self) -> None:
+        if not self.sources:
+            message = 'no tenant stands here; expected at least one table like [tenants.acme] with path = "/acme"'
+            self.problems.append(Problem(self.main.name, "tenants", message))
+        self._check_doors()
+        self._check_secrets()
+
+    def _check_doors(self) -> None:
+        owners: dict[str, str] = {}
+        platform_hosts = self.settings.hosts if isinstance(self.settings.hosts, tuple) else ()
+        for tenant in self.tenants.values():
+            for key, door in _doors(tenant):
+                if door in owners:
+                    self._problem(tenant, key, f"'{door}' is the door of tenant '{owners[door]}' already")
+                elif door in platform_hosts:
+                    self._problem(tenant, key, f"'{door}' stands in [platform] hosts, where path doors answer")
+                owners.setdefault(door, tenant.slug)
+        for tenant in self.tenants.values():
+            self._check_nesting(tenant, owners)
+
+    def _check_nesting(self, tenant: Tenant, owners: Mapping[str, str]) -> None:
+        """A tenant inside another's prefix must not hide a page of the outer one."""
+        outer, _, last = (tenant.path or "").rpartition("/")
+        parent = self.tenants.get(owners.get(outer, "")) if outer else None
+        if parent and last in (*parent.sections, *parent.languages, *(parent.features or ()), "static"):
+            self._problem(tenant, "path", f"'{tenant.path}' would hide the page /{last}/ of tenant '{parent.slug}'")
+
+    def _check_secrets(self) -> None:
+        owners: dict[str, str] = {}
+        for tenant in self.tenants.values():
+            secret = tenant.config.get("SECRET_KEY")
+            if secret and secret in owners:
+                message = f"the same as that of tenant '{owners[secret]}'; expected one of its own, or none"
+                self._problem(tenant, "config.SECRET_KEY", message)
+            elif secret:
+                owners[secret] = tenant.slug
+
+    def _problem(self, tenant: Tenant, key: str, message: str) -> None:
+        keys = ("tenants", tenant.slug, *key.split("."))
+        self.problems.append(self.sources[tenant.slug].problem_at(keys, message))
+
+
+def _doors(tenant: Tenant) -> Iterator[tuple[str, str]]:
+    if tenant.path:
+        yield "path", tenant.path
+    for host in tenant.hosts:
+        yield "hosts", host
+
+
+def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**defaults, **own}
+    for key in _MERGED:
+        if isinstance(defaults.get(key), dict) and isinstance(own.get(key), dict):
+            merged[key] = {**defaults[key], **own[key]}
+    return merged
+
+
+def _frozen(value: Any) -> Any:
+    """Return the immutable form of a validated value."""
+    if isinstance(value, LimitsTable):
+        return Limits(**value.model_dump())
+    if isinstance(value, list):
+        return tuple(value)
+    return MappingProxyType(value) if isinstance(value, dict) else value
+
+
+def _one_for_each_place(error: ValidationError, raw: object) -> dict[tuple[str, ...], ErrorDetails]:
+    """Return one mistake a key. Of those from the branches of a union, the one that got furthest says most."""
+    chosen: dict[tuple[str, ...], ErrorDetails] = {}
+    for details in error.errors(include_url=False):
+        place = _location(details, raw)
+        known = chosen.get(place)
+        if known is None or (known["type"] != "value_error" and details["type"] == "value_error"):
+            chosen[place] = details
+    return chosen
+
+
+def _location(details: ErrorDetails, raw: object) -> tuple[str, ...]:
+    """Return the keys that lead to a mistake, without the marks that pydantic adds for the branches of a union."""
+    found: list[str] = []
+    for part in details["loc"]:
+        if isinstance(raw, dict) and part in raw:
+            raw = raw[part]
+        elif isinstance(part, int) or details["type"] in ("missing", "extra_forbidden"):
+            raw = None
+        else:
+            continue
+        if isinstance(part, str):
+            found.append(part)
+    return tuple(found)
+
+
+def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, found, context = details["type"], details["input"], details.get("ctx", {})
+    last = str(details["loc"][-1]) if details["loc"] else ""
+    if kind == "extra_forbidden":
+        known = (LimitsTable if len(details["loc"]) > 1 else model).model_fields
+        return f"unknown key{did_you_mean(last, known) or f'; expected one of {_list(known)}'}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return f"found {_show(found)}; expected {_one_of(choices)}{did_you_mean(str(found), choices)}"
+    message = details["msg"].removeprefix("Input should be ")
+    return f"found {_show(found)}; expected {message}"
+
+
+def _show(value: object) -> str:
+    text = f"'{value}'" if isinstance(value, str) else "a table" if isinstance(value, dict) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _one_of(choices: object) -> str:
+    return " or ".join(f"'{choice}'" for choice in choices)  # type: ignore[attr-defined]  # any iterable of names
+
+
+def _list(names: Mapping[str, object]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

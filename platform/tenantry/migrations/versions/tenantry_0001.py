@@ -1,0 +1,23 @@
+"""The deed: a tenant's identity, written into its own database when that is created."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "tenantry_0001"
+down_revision = None
+branch_labels = ("tenantry",)
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "tenantry_deed",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("furnished_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_tenantry_deed"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("tenantry_deed")

@@ -1,0 +1,166 @@
+"""The registry: tenants.toml turned into immutable tenants, complete before anything is served.
+
+A registry is either whole or refused: every mistake in every file is reported at once by :class:`ConfigError`. It
+knows no request and no Flask.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from .errors import ConfigError, UnknownTenant
+
+#: Name of the variable that chooses the configuration class; see ``environments.py``.
+ENVIRONMENT = "TENANTRY_ENV"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one tenant may use: requests at once, requests a minute, MiB of body, MiB of database."""
+
+    concurrency: int = 4
+    requests_per_minute: int = 1200
+    upload_mb: int = 10
+    database_mb: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The [platform] table, with its paths made absolute, and the environment that the process runs in."""
+
+    file: Path
+    blueprints: str | tuple[str, ...] = "blueprints"
+    extensions: tuple[str, ...] = ()
+    package: str = "tenantry"
+    state_dir: Path = Path("var")
+    scheme: str = "http"
+    trusted_proxies: int = 0
+    hosts: tuple[str, ...] | str = ("localhost", "127.0.0.1", "[::1]")
+    provision: str = "auto"
+    live_tenants: int = 1000
+    open_databases: int = 64
+    environment: str = "production"
+
+    @property
+    def root(self) -> Path:
+        """The folder of tenants.toml, from which its relative paths and import strings are read."""
+        return self.file.parent
+
+    @property
+    def main_host(self) -> str:
+        """The host name used in links to path doors."""
+        return "localhost" if self.hosts == "*" or not self.hosts else self.hosts[0]
+
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant as configured. Immutable, and small: what tenants have in common is one object for all of them.
+
+    :ivar deed: identity of the tenant's database; ``None`` until the tenant's app is built.
+    """
+
+    slug: str
+    settings: Settings = field(repr=False)
+    title: str = ""
+    path: str | None = None
+    hosts: tuple[str, ...] = ()
+    status: str = "active"
+    database: str = "sqlite"
+    languages: tuple[str, ...] = ("en",)
+    sections: tuple[str, ...] = ()
+    features: tuple[str, ...] | None = None
+    limits: Limits = Limits()
+    overrides: Mapping[str, str] = field(default_factory=lambda: _EMPTY, repr=False)
+    config: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False)
+    color: str = "#0b6e99"
+    deed: UUID | None = None
+
+    @property
+    def folder(self) -> Path:
+        """What the tenant changes: ``tenants/<slug>/`` with its templates, static files and views."""
+        return self.settings.root / "tenants" / self.slug
+
+    @property
+    def state(self) -> Path:
+        """What the tenant owns: its folder in the state folder, with its database."""
+        return self.settings.state_dir / "tenants" / self.slug
+
+    @property
+    def database_file(self) -> Path:
+        """The tenant's SQLite database."""
+        return self.state / "tenant.db"
+
+    @property
+    def canonical_host(self) -> str:
+        """The host name used in links made outside a request."""
+        return self.hosts[0] if self.hosts else self.settings.main_host
+
+    @property
+    def canonical_path(self) -> str:
+        """The path prefix that goes with :attr:`canonical_host`; empty at a host door."""
+        return "" if self.hosts else self.path or ""
+
+    def has_feature(self, name: str) -> bool:
+        """Whether the tenant has the blueprint called ``name``."""
+        return self.features is None or name in self.features
+
+    def addresses(self, port: int | None = None) -> list[str]:
+        """Return the address of each door, host doors first, with ``port`` where it is not the scheme's own."""
+        scheme = self.settings.scheme
+        suffix = "" if port in (None, 80 if scheme == "http" else 443) else f":{port}"
+        found = [f"{scheme}://{host}{suffix}/" for host in self.hosts]
+        return found + ([f"{scheme}://{self.settings.main_host}{suffix}{self.path}/"] if self.path else [])
+
+
+class Registry(Mapping[str, Tenant]):
+    """All tenants by slug, in the order of the files. Immutable.
+
+    :param settings: what holds for all of them.
+    :param tenants: slug to tenant.
+    """
+
+    __slots__ = ("_tenants", "settings")
+
+    def __init__(self, settings: Settings, tenants: Mapping[str, Tenant]) -> None:
+        self.settings = settings
+        self._tenants = dict(tenants)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Registry:
+        """Read and check a tenants.toml and what it includes.
+
+        :raises ConfigError: with all mistakes at once.
+        """
+        from .loading import load  # the models are not needed by those who only hold a registry
+
+        settings, tenants, problems = load(Path(path).absolute(), os.environ.get(ENVIRONMENT, "production"))
+        if problems:
+            raise ConfigError(problems)
+        return cls(settings, tenants)
+
+    def __getitem__(self, slug: str) -> Tenant:
+        try:
+            return self._tenants[slug]
+        except KeyError:
+            raise UnknownTenant(slug, self._tenants) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tenants)
+
+    def __len__(self) -> int:
+        return len(self._tenants)
+
+    def __contains__(self, slug: object) -> bool:
+        return slug in self._tenants
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self)} tenants from {self.settings.file.name}>"

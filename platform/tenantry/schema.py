@@ -1,0 +1,176 @@
+"""The vocabulary of tenants.toml, as pydantic models: the one source of what may stand there.
+
+The same models check the file, give every key its meaning, and generate ``docs/tenants.schema.json``
+(``python -m tenantry.schema``), by which editors complete and check the file while it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from .doors import fold_host, fold_path
+
+_IMPORT = re.compile(r"[^\W\d]\w*(\.[\w-]+)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z]{2,4})?")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+#: Flask configuration that Tenantry sets by itself, and what to use instead.
+OWNED_CONFIG = {
+    "APPLICATION_ROOT": "it follows from the tenant's path",
+    "SERVER_NAME": "it follows from the tenant's hosts",
+    "PREFERRED_URL_SCHEME": "set [platform] scheme",
+    "SESSION_COOKIE_NAME": "it is made unique to the tenant",
+    "SESSION_COOKIE_PATH": "it is the door that a request came through",
+    "SESSION_COOKIE_DOMAIN": "a cookie with a domain would reach other tenants",
+    "SESSION_COOKIE_SECURE": "set [platform] scheme",
+    "SECRET_KEY_FALLBACKS": "retired keys are kept by the key ring; see 'tenantry keys rotate'",
+    "DEBUG": "use 'tenantry run'",
+    "TESTING": "set TENANTRY_ENV=testing",
+    "MAX_CONTENT_LENGTH": "set limits.upload_mb",
+}
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"'{value}' does not fit; expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _database(value: str) -> str:
+    if value == "sqlite":
+        return value
+    if value.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise ValueError("PostgreSQL is not served by this version yet; expected 'sqlite'")
+    raise ValueError("not a database that is known here; expected 'sqlite'")
+
+
+def _unique(values: list[str]) -> list[str]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"'{value}' stands there twice; expected each once")
+    return values
+
+
+def _flask_config(values: dict[str, Any]) -> dict[str, Any]:
+    for key in values:
+        if not key.isupper():
+            raise ValueError(f"'{key}' is not in upper case; Flask's configuration keys are, like '{key.upper()}'")
+        if key in OWNED_CONFIG:
+            raise ValueError(f"'{key}' is not to be set here: {OWNED_CONFIG[key]}")
+    secret = values.get("SECRET_KEY")
+    if secret is not None and (not isinstance(secret, str) or len(secret) < 32 or len(set(secret)) < 10):
+        raise ValueError(
+            "SECRET_KEY is weak; expected at least 32 random characters, or leave it out to have one derived"
+        )
+    return values
+
+
+ImportString = Annotated[str, _matching(_IMPORT, "an import string like 'package.module:attribute'")]
+Package = Annotated[str, _matching(_PACKAGE, "the dotted name of a package")]
+Language = Annotated[str, _matching(_LANGUAGE, "a language code like 'en' or 'pt-BR'")]
+Name = Annotated[str, _matching(_NAME, "a lower-case name of a-z, 0-9, '-' and '_'")]
+Endpoint = Annotated[str, _matching(_ENDPOINT, "an endpoint like 'front.index'")]
+Host = Annotated[str, AfterValidator(fold_host)]
+Hosts = Annotated[list[Host], AfterValidator(_unique)]
+Names = Annotated[list[Name], AfterValidator(_unique)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class LimitsTable(_Table):
+    """How much of the machine one tenant may use."""
+
+    concurrency: int = Field(default=4, ge=1, le=10_000)
+    """Requests inside the tenant at once, in one worker. Checked and kept; not enforced yet."""
+    requests_per_minute: int = Field(default=1200, ge=1)
+    """Requests a minute, over all workers. Checked and kept; not enforced yet."""
+    upload_mb: int = Field(default=10, ge=1, le=10_240)
+    """Largest request body in MiB; a larger one is answered 413."""
+    database_mb: int = Field(default=512, ge=1, le=1_048_576)
+    """Largest size of the tenant's SQLite database in MiB; a write beyond it fails."""
+
+
+class PlatformTable(_Table):
+    """What holds for the whole deployment."""
+
+    blueprints: Package | Annotated[list[ImportString], AfterValidator(_unique)] = "blueprints"
+    """A package to scan, or a list of 'module:attribute' strings: each a Blueprint or a create_blueprint(tenant)."""
+    extensions: Annotated[list[ImportString], AfterValidator(_unique)] = Field(default_factory=list)
+    """'module:init_app' callables, run on every tenant's app by the factory, in this order."""
+    package: Package = "tenantry"
+    """Import name of the Flask apps: the package whose templates/ and static/ folders every tenant's app uses."""
+    include: list[str] = Field(default_factory=list)
+    """More files with [tenants.…] tables, as glob patterns relative to this file, e.g. 'tenants.d/*.toml'."""
+    state_dir: str = Field(default="var", min_length=1)
+    """Folder of databases, key ring and locks, relative to this file."""
+    scheme: Literal["http", "https"] = "http"
+    """The scheme that visitors use; 'https' switches Secure cookies, __Host- names and HSTS on."""
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    """How many proxies in front may speak X-Forwarded-For, -Proto and -Host."""
+    hosts: Hosts | Literal["*"] = Field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
+    """Host names at which path doors answer, the first is used in links; '*' is every name without a tenant."""
+    provision: Literal["auto", "manual"] = "auto"
+    """'auto': the first request to a new tenant creates its database; 'manual': only 'tenantry provision' does."""
+    live_tenants: int = Field(default=1000, ge=1)
+    """Tenants' apps that one worker keeps built; beyond it the least recently used one is dropped."""
+    open_databases: int = Field(default=64, ge=1)
+    """Idle database connections that one worker keeps open."""
+
+
+class TenantTable(_Table):
+    """One tenant. Every key may also stand in [defaults]."""
+
+    title: str = Field(default="", min_length=1, max_length=200)
+    """Name of the tenant as its users see it; the slug where it is left out."""
+    path: Annotated[str, AfterValidator(fold_path)] | None = None
+    """Path door: the prefix under which the tenant is served, e.g. '/acme'."""
+    hosts: Hosts = Field(default_factory=list)
+    """Host doors: exact names, each wholly the tenant's; the first is canonical, the others are aliases."""
+    status: Literal["active", "read-only", "maintenance", "suspended", "archived"] = "active"
+    """Whether the tenant is served. Changed by the operator; archived is as if it never was."""
+    database: Annotated[str, AfterValidator(_database)] = "sqlite"
+    """Where the tenant's data lives: 'sqlite', a file of its own in state_dir."""
+    languages: Annotated[list[Language], AfterValidator(_unique)] = Field(default_factory=lambda: ["en"], min_length=1)
+    """Languages of the tenant's pages; the first is what a visitor without a choice sees."""
+    sections: Names = Field(default_factory=list)
+    """Sections of pages, each at its own address: 'help' is at /help/."""
+    features: Names | None = None
+    """Blueprints that the tenant has, by name; all of them where it is left out."""
+    limits: LimitsTable = LimitsTable()
+    """How much of the machine the tenant may use."""
+    overrides: dict[Endpoint, ImportString] = Field(default_factory=dict)
+    """Single views replaced for this tenant: endpoint to import string."""
+    config: Annotated[dict[str, Any], AfterValidator(_flask_config)] = Field(default_factory=dict)
+    """Plain Flask configuration in upper case, for this tenant's app alone."""
+    color: Annotated[str, _matching(_COLOR, "a colour like '#0b6e99'")] = "#0b6e99"
+    """The tenant's colour in the shipped look."""
+
+
+class TenantsFile(_Table):
+    """tenants.toml: who is served, where, and with what."""
+
+    platform: PlatformTable = PlatformTable()
+    defaults: TenantTable = TenantTable()
+    tenants: dict[str, TenantTable] = Field(default_factory=dict)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of tenants.toml."""
+    schema = TenantsFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tenants.toml", **schema}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

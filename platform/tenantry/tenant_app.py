@@ -1,0 +1,161 @@
+"""``TenantApp``: a Flask that belongs to one tenant. Everything that works on ``flask.Flask`` works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Request, Response
+from flask.templating import Environment
+from jinja2 import BaseLoader, FileSystemLoader
+from werkzeug.routing import MapAdapter
+from werkzeug.utils import cached_property
+
+from . import db
+from .languages import current_language, gettext, language_name, ngettext
+
+if TYPE_CHECKING:
+    from flask.sansio.blueprints import Blueprint
+
+    from .app import Platform
+    from .registry import Tenant
+    from .signing import TenantSigner
+
+
+class TenantApp(Flask):
+    """One tenant's Flask app, made by :func:`tenantry.create_app`. Takes what ``Flask`` takes.
+
+    :ivar tenant: the tenant, with its deed. ``None`` on an app that the factory did not make.
+    :ivar source: the tenant as the registry holds it, by which a change of its configuration shows.
+    :ivar platform: the platform that serves it.
+    :ivar signer: signs and verifies with this tenant's keys.
+    :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
+    :ivar navigation: endpoint and title of each page that the shipped look links at the top.
+    :ivar first_content: called once, in the app's context, when the tenant is provisioned.
+    """
+
+    tenant: Tenant = None  # type: ignore[assignment]  # always there on the factory's apps; see the class docstring
+    platform: Platform = None  # type: ignore[assignment]
+    signer: TenantSigner = None  # type: ignore[assignment]
+    overlay: Path | None = None
+    source: Tenant | None = None
+    database_file: Path
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.first_content: list[Callable[[], None]] = []
+        self.navigation: list[tuple[str, str]] = []
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def for_tenant(cls, tenant: Tenant, platform: Platform, **kwargs: Any) -> TenantApp:
+        """Make an empty app that knows whose it is from its first line on; the factory does the rest."""
+        app = cls.__new__(cls)
+        app.tenant, app.platform = tenant, platform
+        app.overlay = tenant.folder if tenant.folder.is_dir() else None
+        app.database_file = tenant.database_file
+        app.__init__(**kwargs)  # type: ignore[misc]  # Flask's __init__ asks for the name, which is the tenant's
+        return app
+
+    @cached_property
+    def name(self) -> str:
+        """The import name, and the slug: loggers are found by name, and no two tenants may share one."""
+        return f"{self.import_name}.{self.tenant.slug}" if self.tenant else super().name
+
+    @cached_property
+    def jinja_loader(self) -> BaseLoader | None:
+        """The tenant's own templates, then those of the app's package; the blueprints' come after both."""
+        folders = [str(self.overlay / "templates")] if self.overlay else []
+        if self.template_folder is not None:
+            folders.append(str(Path(self.root_path) / self.template_folder))
+        return FileSystemLoader(folders) if folders else None
+
+    def send_static_file(self, filename: str) -> Response:
+        """Serve the tenant's own file of that name, else the app's package's."""
+        return self.overlay_file(filename) or super().send_static_file(filename)
+
+    def overlay_file(self, filename: str) -> Response | None:
+        """Return the tenant's own static file of that name, if there is one."""
+        from flask import send_from_directory
+        from werkzeug.exceptions import NotFound
+
+        if self.overlay is None:
+            return None
+        try:
+            max_age = self.get_send_file_max_age(filename)
+            return send_from_directory(self.overlay / "static", filename, max_age=max_age)
+        except NotFound:
+            return None
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Outside a request, build links to the tenant's canonical door."""
+        if request is None and self.tenant and self.config["SERVER_NAME"] is None:
+            return self._canonical_adapter
+        return super().create_url_adapter(request)
+
+    @cached_property
+    def _canonical_adapter(self) -> MapAdapter:
+        tenant = self.tenant
+        host = tenant.canonical_host + self.platform.public_port
+        return self.url_map.bind(host, tenant.canonical_path or "/", url_scheme=tenant.settings.scheme)
+
+    def create_jinja_environment(self) -> Environment:
+        """Flask's environment, with the tenant and its language's words in it."""
+        environment = super().create_jinja_environment()
+        if self.tenant:
+            environment.add_extension("jinja2.ext.i18n")
+            environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by i18n
+            environment.globals |= {
+                "current_tenant": self.tenant,
+                "current_language": current_language,
+                "language_name": language_name,
+                "navigation": self.navigation,
+            }
+        return environment
+
+    def handle_user_exception(self, e: Exception) -> Any:
+        """Undo the unit of work before a handler answers: a view that raised has not done its work."""
+        if self.tenant:
+            db.rollback()
+        return super().handle_user_exception(e)
+
+    def handle_exception(self, e: Exception) -> Response:
+        if self.tenant:
+            db.rollback()
+        return super().handle_exception(e)
+
+
+def add_to_navigation(blueprint: Blueprint, endpoint: str = "index", title: str = "") -> None:
+    """Link a page of a blueprint at the top of the shipped look, once for each registration.
+
+    :param endpoint: its name within the blueprint.
+    :param title: what the link says, to be translated; the name of the registration where it is left out.
+    """
+
+    def link(state: Any) -> None:
+        if isinstance(state.app, TenantApp):
+            state.app.navigation.append((f"{state.name}.{endpoint}", title or state.name.capitalize()))
+
+    blueprint.record(link)
+
+
+def on_provision(blueprint: Blueprint) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Mark a function that writes a blueprint's first content into a new tenant's database.
+
+    It runs once, in the tenant's context and in one transaction with the first content of all other blueprints. ::
+
+        @on_provision(bp)
+        def write_first_pages() -> None:
+            db.session.add(Page(title="Welcome"))
+    """
+
+    def decorate(function: Callable[[], None]) -> Callable[[], None]:
+        blueprint.record_once(lambda state: _first_content_of(state.app).append(function))
+        return function
+
+    return decorate
+
+
+def _first_content_of(app: Any) -> list[Callable[[], None]]:
+    # The same blueprint also runs in a plain Flask app, which provisions nothing.
+    return app.first_content if isinstance(app, TenantApp) else []

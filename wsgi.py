@@ -1,0 +1,5 @@
+"""What gunicorn serves: ``gunicorn wsgi:application``."""
+
+from tenantry import Platform
+
+application = Platform.from_file("tenants.toml")
