@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from flask import g, has_app_context
+from flask import has_app_context
+from flask.globals import app_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -125,7 +126,7 @@ class Platform:
             with platform.tenant("acme"):
                 db.session.add(Page(title="Welcome"))
         """
-        outer = g._get_current_object() if has_app_context() else None
+        outer = app_ctx._get_current_object() if has_app_context() else None  # type: ignore[attr-defined]  # a LocalProxy
         app = self.tenant_app(slug)
         with app.app_context():
             join_contexts(outer)

@@ -8,9 +8,11 @@ other for ever, so the inner context joins the outer unit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, has_request_context, request
+from flask.ctx import AppContext
+from flask.globals import app_ctx
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.local import LocalProxy
@@ -46,12 +48,13 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_app", "_connection", "mode", "session")
+    __slots__ = ("_connection", "_databases", "database_file", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
-        self._app = app
         self.mode = mode
-        self._connection = app.platform.databases.lend(app.database_file, app.tenant.limits.database_mb)
+        self.database_file = app.database_file
+        self._databases = app.platform.databases
+        self._connection = self._databases.lend(app.database_file, app.tenant.limits.database_mb)
         self._connection.info["mode"] = mode
         self.session = Session(self._connection)
 
@@ -66,7 +69,7 @@ class UnitOfWork:
         try:
             self.session.close()
         finally:
-            self._app.platform.databases.take_back(self._app.database_file, self._connection)
+            self._databases.take_back(self.database_file, self._connection)
 
 
 def init_app(app: Flask) -> None:
@@ -91,47 +94,51 @@ def begin_deferred() -> Session:
 
 def rollback() -> None:
     """Undo what the current context has not committed, if it has opened a session at all."""
-    if (unit := g.get("_tenantry_unit")) is not None:
+    if (unit := _opened()) is not None:
         unit.session.rollback()
 
 
-def join_contexts(outer: Any) -> None:
-    """Remember, in the context just entered, the ``g`` of the one around it, to find the same tenant's unit."""
-    if outer is not None:
-        g._tenantry_outer = outer
+def join_contexts(outer: AppContext | None) -> None:
+    """Remember, in the context just entered, the one around it, to find the same tenant's unit."""
+    app_ctx._tenantry_outer = outer  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
 
 
 def _current_unit() -> UnitOfWork:
     app = current_tenant_app("db.session")
-    unit = g.get("_tenantry_unit")
-    if unit is None:
-        unit = _outer_unit(app)
+    unit = _opened() or _outer_unit(app)
     if unit is None:
         reading = has_request_context() and request.method in SAFE_METHODS
-        unit = g._tenantry_unit = UnitOfWork(app, "read" if reading else "write")
-    return cast(UnitOfWork, unit)
+        unit = UnitOfWork(app, "read" if reading else "write")
+        app_ctx._tenantry_unit = unit  # type: ignore[attr-defined]  # as above
+    return unit
+
+
+def _opened() -> UnitOfWork | None:
+    """Return the unit that the current context has opened, if it has."""
+    return getattr(app_ctx, "_tenantry_unit", None)
 
 
 def _outer_unit(app: TenantApp) -> UnitOfWork | None:
-    context = g.get("_tenantry_outer")
+    context = getattr(app_ctx, "_tenantry_outer", None)
     while context is not None:
-        unit: UnitOfWork | None = context.get("_tenantry_unit")
-        if unit is not None and unit._app.database_file == app.database_file:
+        unit: UnitOfWork | None = getattr(context, "_tenantry_unit", None)
+        if unit is not None and unit.database_file == app.database_file:
             return unit
-        context = context.get("_tenantry_outer")
+        context = getattr(context, "_tenantry_outer", None)
     return None
 
 
 def _commit_before_response(response: Response) -> Response:
-    if (unit := g.get("_tenantry_unit")) is not None:
+    if (unit := _opened()) is not None:
         unit.session.commit()
     return response
 
 
 def _end_unit(error: BaseException | None) -> None:
-    unit: UnitOfWork | None = g.pop("_tenantry_unit", None)
+    unit = _opened()
     if unit is None:
         return
+    app_ctx._tenantry_unit = None  # type: ignore[attr-defined]  # as above
     try:
         if error is None:
             unit.session.commit()

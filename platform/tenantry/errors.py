@@ -14,7 +14,9 @@ from typing import Any
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest of ``known`` names, or an empty string."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    matches = matches or [name for name in names if len(word) > 2 and name.startswith(word)]
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
@@ -53,7 +55,7 @@ class ConfigError(TenantryError):
         return "\n".join([f"The configuration has {head}; nothing of it was used.", *map(str, self.problems)])
 
 
-class UnknownTenant(TenantryError, LookupError):
+class UnknownTenant(TenantryError, KeyError):
     """A slug that the registry does not hold."""
 
     def __init__(self, slug: str, known: Iterable[str]) -> None:

@@ -54,7 +54,6 @@ def assemble(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
     look.init_app(app)
     _init_extensions(app, tenant.settings)
     platform.blueprints.register(app, app.tenant)
-    look.fill_error_handlers(app)
     apply_overlay(app)
     apply_overrides(app)
     return app

@@ -17,7 +17,7 @@ from babel.core import Locale, UnknownLocaleError
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
-from flask import g
+from flask.globals import app_ctx
 
 from .context import current_tenant_app
 
@@ -74,13 +74,19 @@ def current_language() -> str:
 
     :raises NoTenantContext: outside a tenant's context.
     """
-    language: str | None = g.get("language")
-    return language or current_tenant_app("current_language").tenant.languages[0]
+    chosen: str | None = getattr(app_ctx, "_tenantry_language", None) if app_ctx else None
+    return chosen or current_tenant_app("current_language").tenant.languages[0]
 
 
 def use_language(language: str) -> None:
-    """Let the current page be in ``language``."""
-    g.language = language
+    """Let the current page be in ``language``, one of the tenant's.
+
+    :raises ValueError: if the tenant has no such language.
+    """
+    known = current_tenant_app("use_language").tenant.languages
+    if language not in known:
+        raise ValueError(f"'{language}' is not a language of this tenant; expected one of {', '.join(known)}")
+    app_ctx._tenantry_language = language  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
 
 
 def language_name(language: str) -> str:

@@ -5,6 +5,7 @@ Nothing here stops at the first mistake: each step adds to the list of problems 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from .tomlfile import TomlFile
 
 Model = TypeVar("Model", bound=BaseModel)
 ENVIRONMENTS = ("development", "testing", "production")
+#: How pydantic begins to say what it expected.
+_SHOULD = re.compile(r"(Input|String|List|Dictionary) should (be|have) ")
 #: Tables of a tenant that are merged with those of [defaults] key by key; everything else replaces.
 _MERGED = ("limits", "overrides", "config")
 
@@ -48,6 +51,7 @@ class _Loader:
             for file in self._files():
                 self._read_tenants(file)
             self._check_together()
+        self.problems.sort(key=lambda problem: (problem.file != self.main.name, problem.file, problem.line or 0))
         return self.settings, self.tenants, self.problems
 
     def _readable(self, file: TomlFile) -> bool:
@@ -268,7 +272,7 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "literal_error":
         choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"found {_show(found)}; expected {_one_of(choices)}{did_you_mean(str(found), choices)}"
-    message = details["msg"].removeprefix("Input should be ")
+    message = _SHOULD.sub("", details["msg"]).partition(" after validation")[0]
     return f"found {_show(found)}; expected {message}"
 
 

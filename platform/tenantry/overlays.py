@@ -6,6 +6,7 @@ static files, and ``tenants/<slug>/static/<blueprint>/`` before those of a bluep
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -27,7 +28,8 @@ def apply_overlay(app: TenantApp) -> None:
     _check_templates(app)
     if (app.overlay / "static").is_dir():
         for endpoint, view in app.view_functions.items():
-            if endpoint.endswith(".static"):
+            blueprint = app.blueprints.get(endpoint.removesuffix(".static"))
+            if endpoint.endswith(".static") and blueprint is not None and blueprint.has_static_folder:
                 app.view_functions[endpoint] = _overlaid(app, endpoint.removesuffix(".static"), view)
 
 
@@ -45,8 +47,11 @@ def _check_templates(app: TenantApp) -> None:
 
 
 def _overlaid(app: TenantApp, blueprint: str, view: Callable[..., Any]) -> Callable[..., Any]:
+    overlay_file = weakref.WeakMethod(app.overlay_file)  # or an app that was dropped would wait for the collector
+
     def send_static_file(filename: str, **values: Any) -> Response:
-        return app.overlay_file(f"{blueprint}/{filename}") or view(filename=filename, **values)
+        own = overlay_file()
+        return (own and own(f"{blueprint}/{filename}")) or view(filename=filename, **values)
 
     return send_static_file
 

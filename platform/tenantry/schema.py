@@ -29,6 +29,7 @@ OWNED_CONFIG = {
     "SESSION_COOKIE_NAME": "it is made unique to the tenant",
     "SESSION_COOKIE_PATH": "it is the door that a request came through",
     "SESSION_COOKIE_DOMAIN": "a cookie with a domain would reach other tenants",
+    "SESSION_COOKIE_HTTPONLY": "it is always on",
     "SESSION_COOKIE_SECURE": "set [platform] scheme",
     "SECRET_KEY_FALLBACKS": "retired keys are kept by the key ring; see 'tenantry keys rotate'",
     "DEBUG": "use 'tenantry run'",

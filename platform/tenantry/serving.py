@@ -25,6 +25,7 @@ def check_before_start(server: Any) -> None:
     Without this each worker would fail for itself, with a traceback, again and again.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = Registry.from_file(_config_file()).settings
         make_private_folder(settings.state_dir)

@@ -71,6 +71,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
             secure=self.get_cookie_secure(app),
             httponly=True,
             samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
         )
         response.vary.add("Cookie")
 
@@ -81,6 +82,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
             secure=self.get_cookie_secure(app),
             httponly=True,
             samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
         )
         response.vary.add("Cookie")
 

@@ -10,14 +10,13 @@ import hashlib
 import time
 from typing import Any
 
-from flask.json.tag import TaggedJSONSerializer
+from flask.sessions import session_json_serializer
 from itsdangerous import BadData, Signer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from .errors import BadToken
 from .keys import TenantKeys
 
-_JSON = TaggedJSONSerializer()
 #: The keys are derived by HKDF for this very purpose, so itsdangerous need not derive again.
 _OPTIONS = {"key_derivation": "none", "digest_method": hashlib.sha256}
 
@@ -74,7 +73,7 @@ class TenantSigner:
         known = self._serializers.get(purpose)
         if known is None or known[0] is not derived:
             made: URLSafeSerializer = URLSafeSerializer(
-                derived, serializer=_JSON, signer=_StrictSigner, signer_kwargs=_OPTIONS
+                derived, serializer=session_json_serializer, signer=_StrictSigner, signer_kwargs=_OPTIONS
             )
             known = self._serializers[purpose] = (derived, made)
         return known[1]

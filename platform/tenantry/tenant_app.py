@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, send_from_directory
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 from werkzeug.utils import cached_property
 
 from . import db
+from .error_pages import error_page
 from .languages import current_language, gettext, language_name, ngettext
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class TenantApp(Flask):
     overlay: Path | None = None
     source: Tenant | None = None
     database_file: Path
+    _canonical: MapAdapter | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.first_content: list[Callable[[], None]] = []
@@ -60,7 +64,7 @@ class TenantApp(Flask):
     @cached_property
     def name(self) -> str:
         """The import name, and the slug: loggers are found by name, and no two tenants may share one."""
-        return f"{self.import_name}.{self.tenant.slug}" if self.tenant else super().name
+        return f"{self.import_name}.{self.tenant.slug}" if self.platform is not None else super().name
 
     @cached_property
     def jinja_loader(self) -> BaseLoader | None:
@@ -76,9 +80,6 @@ class TenantApp(Flask):
 
     def overlay_file(self, filename: str) -> Response | None:
         """Return the tenant's own static file of that name, if there is one."""
-        from flask import send_from_directory
-        from werkzeug.exceptions import NotFound
-
         if self.overlay is None:
             return None
         try:
@@ -89,12 +90,13 @@ class TenantApp(Flask):
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Outside a request, build links to the tenant's canonical door."""
-        if request is None and self.tenant and self.config["SERVER_NAME"] is None:
-            return self._canonical_adapter
-        return super().create_url_adapter(request)
+        if request is not None or self.platform is None or self.config["SERVER_NAME"] is not None:
+            return super().create_url_adapter(request)
+        if self._canonical is None or self._canonical.map is not self.url_map:
+            self._canonical = self._bind_canonically()
+        return self._canonical
 
-    @cached_property
-    def _canonical_adapter(self) -> MapAdapter:
+    def _bind_canonically(self) -> MapAdapter:
         tenant = self.tenant
         host = tenant.canonical_host + self.platform.public_port
         return self.url_map.bind(host, tenant.canonical_path or "/", url_scheme=tenant.settings.scheme)
@@ -102,7 +104,7 @@ class TenantApp(Flask):
     def create_jinja_environment(self) -> Environment:
         """Flask's environment, with the tenant and its language's words in it."""
         environment = super().create_jinja_environment()
-        if self.tenant:
+        if self.platform is not None:
             environment.add_extension("jinja2.ext.i18n")
             environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by i18n
             environment.globals |= {
@@ -113,16 +115,36 @@ class TenantApp(Flask):
             }
         return environment
 
-    def handle_user_exception(self, e: Exception) -> Any:
-        """Undo the unit of work before a handler answers: a view that raised has not done its work."""
-        if self.tenant:
-            db.rollback()
-        return super().handle_user_exception(e)
+    def preprocess_request(self) -> Any:
+        """Flask's, but what a hook that raises has written is undone."""
+        with self._undone_if_it_raises():
+            return super().preprocess_request()
+
+    def dispatch_request(self) -> Any:
+        """Flask's, but what a view that raises has written is undone: it has not done its work."""
+        with self._undone_if_it_raises():
+            return super().dispatch_request()
 
     def handle_exception(self, e: Exception) -> Response:
-        if self.tenant:
+        """Flask's, but what the failed commit, or a hook after the view, has left is undone before the page is made."""
+        if self.platform is not None:
             db.rollback()
         return super().handle_exception(e)
+
+    @contextmanager
+    def _undone_if_it_raises(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            if self.platform is not None:
+                db.rollback()
+            raise
+
+    def make_response(self, rv: Any) -> Response:
+        """Flask's, but an error that nobody else made a page of gets one in the tenant's look."""
+        if isinstance(rv, HTTPException) and self.platform is not None:
+            rv = error_page(rv)
+        return super().make_response(rv)
 
 
 def add_to_navigation(blueprint: Blueprint, endpoint: str = "index", title: str = "") -> None:

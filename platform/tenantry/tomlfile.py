@@ -95,7 +95,8 @@ def _find_lines(lines: list[str]) -> dict[tuple[str, ...], int]:
     for number, line in enumerate(lines, 1):
         if header := _HEADER.match(line):
             table = _parts(header[1])
-            found.setdefault(table, number)
+            for depth in range(1, len(table) + 1):
+                found.setdefault(table[:depth], number)
         elif key := _KEY.match(line):
             found.setdefault(table + _parts(key[1]), number)
     return found

@@ -1,4 +1,4 @@
-"""The shipped look: base template, stylesheet, error pages, and the safety headers of every response.
+"""The shipped look: base template, stylesheet, and the safety headers of every response.
 
 It is a blueprint as any other, called ``tenantry`` and served under ``/-/``. So a tenant overlays its files as those of
 any blueprint: ``tenants/<slug>/templates/tenantry/base.html``, ``tenants/<slug>/static/tenantry/logo.svg``.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, current_app, render_template
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from flask import Blueprint, Response, current_app
 
 from ..context import current_tenant
+from ..error_pages import busy_page
 from ..errors import DatabaseBusy
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
 
 bp = Blueprint("tenantry", __name__, url_prefix="/-", template_folder="templates", static_folder="static")
-#: Statuses that get a page in the tenant's look, where the app's own blueprints do not say otherwise.
-_PAGES = (400, 403, 404, 405, 413, 429, 500)
 
 
 @bp.get("/theme.css")
@@ -41,6 +39,7 @@ def init_app(app: TenantApp) -> None:
         return response
 
     app.after_request(add_safety_headers)
+    app.register_error_handler(DatabaseBusy, busy_page)
 
 
 def _safety_headers(app: TenantApp) -> list[tuple[str, str]]:
@@ -53,28 +52,3 @@ def _safety_headers(app: TenantApp) -> list[tuple[str, str]]:
     if app.tenant.settings.scheme == "https":
         headers.append(("Strict-Transport-Security", "max-age=31536000"))
     return headers
-
-
-def fill_error_handlers(app: TenantApp) -> None:
-    """Answer errors in the tenant's look, wherever the app's own blueprints and extensions left that open."""
-    handlers = app.error_handler_spec[None]
-    caught = handlers[None]
-    if Exception not in caught and HTTPException not in caught:
-        for status in _PAGES:
-            if not handlers[status]:
-                app.register_error_handler(status, _error_page)
-    if DatabaseBusy not in caught:
-        app.register_error_handler(DatabaseBusy, _busy_page)
-
-
-def _error_page(error: HTTPException) -> Response:
-    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseBusy):
-        return _busy_page(error.original_exception)
-    response = error.get_response()
-    response.data = render_template("tenantry/error.html", error=error)
-    response.content_type = "text/html; charset=utf-8"
-    return response  # type: ignore[return-value]  # Werkzeug's class where there is no request, else Flask's
-
-
-def _busy_page(error: DatabaseBusy) -> Response:
-    return _error_page(ServiceUnavailable(str(error), retry_after=1))

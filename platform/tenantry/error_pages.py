@@ -1,0 +1,48 @@
+"""Pages for errors, in the tenant's look, where the app's own blueprints and extensions made none."""
+
+from __future__ import annotations
+
+from flask import Response, current_app, render_template
+from flask.globals import request_ctx
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+
+from .errors import DatabaseBusy
+
+
+def error_page(error: HTTPException) -> HTTPException | Response:
+    """Return the page of an HTTP error; the error itself where it carries a response or a body of its own.
+
+    A page that cannot be made, as its template or a context processor fails, is logged, and the error answers plainly.
+    """
+    if not _is_plain(error):
+        return error
+    try:
+        return _render(error)
+    except Exception:
+        current_app.logger.exception("The page for %s could not be made", error)
+        return error
+
+
+def busy_page(error: DatabaseBusy) -> HTTPException:
+    """Return the answer where a write waited too long for another: try again."""
+    return ServiceUnavailable(str(error), retry_after=1)
+
+
+def _is_plain(error: HTTPException) -> bool:
+    own_body = type(error).get_body is not HTTPException.get_body
+    return error.response is None and error.code is not None and error.code >= 400 and not own_body and _can_link()
+
+
+def _can_link() -> bool:
+    """Whether links can be made at all: not where the request was refused before it was routed."""
+    return bool(request_ctx) and request_ctx.url_adapter is not None
+
+
+def _render(error: HTTPException) -> Response:
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseBusy):
+        error = busy_page(error.original_exception)
+    response = error.get_response()
+    said = error.description if error.description != type(error).description else None
+    response.data = render_template("tenantry/error.html", error=error, said=said)
+    response.content_type = "text/html; charset=utf-8"
+    return current_app.make_response(response)

@@ -1,0 +1,178 @@
+"""What the tests share: the fixtures that blueprint authors have, and real gunicorn processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tenantry.testing", "pytester"]
+
+ROOT = Path(__file__).parent.parent
+
+
+class Server:
+    """A real gunicorn, serving a folder with a tenants.toml, on a free port of loopback."""
+
+    def __init__(self, folder: Path, workers: int = 2, threads: int = 8, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.log = folder / "gunicorn.log"
+        (folder / "wsgi.py").write_text((ROOT / "wsgi.py").read_text())
+        log = self.log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:application"],
+            cwd=folder,
+            env={
+                **environ_without_tenantry(),
+                "PORT": str(self.port),
+                "WEB_CONCURRENCY": str(workers),
+                "WEB_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(folder), str(ROOT)]),
+                **environment,
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        log.close()
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError(f"gunicorn did not start:\n{self.output()}")
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def raw(self, request: bytes, timeout: float = 10) -> bytes:
+        """Send bytes as they are, and return all that comes back until the server closes or falls silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(request)
+            return read_all(connection)
+
+    def get(self, target: str, host: str = "localhost", *headers: str, method: str = "GET") -> Answer:
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers, "Connection: close", "", ""]
+        return Answer(self.raw("\r\n".join(lines).encode("latin-1")))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Answer:
+    """One HTTP response, as it came over the wire."""
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+        head, _, self.body = wire.partition(b"\r\n\r\n")
+        self.lines = head.decode("latin-1").split("\r\n")
+        self.status = int(self.lines[0].split(" ")[1]) if wire else 0
+
+    def header(self, name: str) -> list[str]:
+        found = (line.partition(":") for line in self.lines[1:])
+        return [value.strip() for key, _, value in found if key.lower() == name.lower()]
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def comparable(self) -> tuple[str, list[str], bytes]:
+        """The answer without what differs from one moment to the next."""
+        return self.lines[0], [line for line in self.lines[1:] if not line.startswith("Date:")], self.body
+
+
+def read_all(connection: socket.socket) -> bytes:
+    chunks = []
+    try:
+        while chunk := connection.recv(65536):
+            chunks.append(chunk)
+    except TimeoutError:
+        pass
+    except ConnectionResetError:
+        pass
+    return b"".join(chunks)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environ_without_tenantry() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("TENANTRY_", "FLASK_", "PORT"))}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on what the one who runs it has set."""
+    for name in ("TENANTRY_ENV", "TENANTRY_CONFIG", "TENANTRY_SECRET_KEYS", "FLASK_DEBUG", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a text file into the temporary folder, dedented, and return its path."""
+
+    def write_file(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a package of blueprints that only this test has, in the temporary folder."""
+    name = "set_" + "".join(c if c.isalnum() else "_" for c in request.node.name)[:60]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield name
+    for module in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A copy of the shipped site: its file and its tenants' folders, with a state folder of its own."""
+    shutil.copy(ROOT / "tenants.toml", tmp_path)
+    shutil.copytree(ROOT / "tenants", tmp_path / "tenants", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start gunicorns, and stop them after the test."""
+    servers: list[Server] = []
+
+    def start(folder: Path, **options: object) -> Server:
+        servers.append(Server(folder, **options))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()

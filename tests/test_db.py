@@ -1,0 +1,456 @@
+"""The tenant-bound database: units of work, modes, contexts, and what holds when things go wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, Response, abort, stream_with_context
+from sqlalchemy import Integer, String, func, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tenantry import Platform, current_tenant, db
+from tenantry.errors import DatabaseBusy, NoTenantContext, ReadOnlyUnit
+from tenantry.sqlite import SqliteDatabases
+from tenantry.testing import client_of
+
+
+class Note(db.Model):
+    __tablename__ = "test_note"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    word: Mapped[str] = mapped_column(String(40), unique=True)
+
+
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "notes_0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "test_note",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("word", sa.String(40), nullable=False, unique=True),
+    )
+"""
+
+bp = Blueprint("notes", __name__)
+
+
+def add(word: str) -> None:
+    db.session.add(Note(word=word))
+
+
+def words() -> list[str]:
+    return list(db.session.scalars(select(Note.word).order_by(Note.word)))
+
+
+@bp.get("/")
+def index() -> dict[str, Any]:
+    return {"tenant": current_tenant.slug, "words": words()}
+
+
+@bp.post("/add/<word>")
+def add_one(word: str) -> str:
+    add(word)
+    return "added"
+
+
+@bp.post("/fail/<word>")
+def fail(word: str) -> str:
+    add(word)
+    db.session.flush()
+    raise RuntimeError("after the write")
+
+
+@bp.post("/abort/<word>")
+def abort_after(word: str) -> str:
+    add(word)
+    abort(409)
+
+
+@bp.post("/refuse/<word>")
+def refuse(word: str) -> tuple[str, int]:
+    add(word)
+    return "refused, but noted", 422
+
+
+@bp.get("/sneak/<word>")
+def sneak(word: str) -> str:
+    add(word)
+    return "sneaked"
+
+
+@bp.get("/read-then-write/<word>")
+def read_then_write(word: str) -> str:
+    before = len(words())
+    db.begin(write=True)
+    add(word)
+    return str(before)
+
+
+@bp.get("/stream")
+def stream() -> Response:
+    def lines() -> Iterator[str]:
+        for word in db.session.scalars(select(Note.word).order_by(Note.word)):
+            yield word + "\n"
+
+    return Response(stream_with_context(lines()))
+
+
+@bp.post("/count")
+def count() -> str:
+    note = db.session.scalars(select(Note).where(Note.word.like("count-%"))).one()
+    note.word = f"count-{int(note.word.removeprefix('count-')) + 1}"
+    return note.word
+
+
+@pytest.fixture
+def tenants_toml(write: Callable[[str, str], Path], package: str) -> str:
+    write(f"{package}/notes/__init__.py", "from test_db import bp\n")
+    write(f"{package}/notes/migrations/notes_0001.py", MIGRATION)
+    return f"""
+        [platform]
+        blueprints = "{package}"
+        [tenants.acme]
+        path = "/acme"
+        [tenants.globex]
+        hosts = ["globex.localhost"]
+        config = {{ PROPAGATE_EXCEPTIONS = false }}
+    """
+
+
+def test_each_tenant_has_its_own(acme: Any, globex: Any) -> None:
+    acme.post("/add/a")
+    globex.post("/add/b")
+    assert acme.get("/").json == {"tenant": "acme", "words": ["a"]}
+    assert globex.get("/").json == {"tenant": "globex", "words": ["b"]}
+
+
+def test_the_unit_is_committed_before_the_response_leaves(platform: Platform, acme: Any) -> None:
+    file = platform.registry["acme"].database_file
+    seen: list[int] = []
+
+    @platform.tenant_app("acme").teardown_request
+    def look(error: BaseException | None) -> None:
+        with sqlite3.connect(file) as other:
+            seen.append(other.execute("SELECT count(*) FROM test_note").fetchone()[0])
+        other.close()
+
+    acme.post("/add/a")
+    assert seen == [1]
+
+
+def test_a_failed_commit_is_an_error_page_and_never_a_2xx(globex: Any) -> None:
+    assert globex.post("/add/a").status_code == 200
+    again = globex.post("/add/a")
+    assert again.status_code == 500
+    assert "IntegrityError" not in again.text
+    assert globex.get("/").json["words"] == ["a"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fail/a", 500), ("/abort/a", 409)])
+def test_an_exception_undoes_the_unit(globex: Any, path: str, status: int) -> None:
+    assert globex.post(path).status_code == status
+    assert globex.get("/").json["words"] == []
+
+
+def test_a_returned_response_commits_whatever_its_status(globex: Any) -> None:
+    assert globex.post("/refuse/a").status_code == 422
+    assert globex.get("/").json["words"] == ["a"]
+
+
+def test_a_get_cannot_write_and_the_error_says_what_to_do(acme: Any, globex: Any) -> None:
+    with pytest.raises(ReadOnlyUnit, match=r"Do it in a POST; .* db.begin\(write=True\)"):
+        acme.get("/sneak/a")
+    assert globex.get("/sneak/a").status_code == 500
+    assert globex.get("/").json["words"] == []
+
+
+def test_a_get_may_write_where_it_says_so(acme: Any) -> None:
+    assert acme.get("/read-then-write/a").text == "0"
+    assert acme.get("/").json["words"] == ["a"]
+
+
+def test_the_connection_is_read_only_again_for_the_next_reader(acme: Any) -> None:
+    acme.get("/read-then-write/a")
+    with pytest.raises(ReadOnlyUnit):
+        acme.get("/sneak/b")
+
+
+def test_a_stream_reads_in_its_own_context(acme: Any, platform: Platform) -> None:
+    for word in "abc":
+        acme.post(f"/add/{word}")
+    assert acme.get("/stream").text == "a\nb\nc\n"
+    assert platform.databases.lent == 0
+
+
+def test_outside_a_tenant_everything_fails_closed(platform: Platform) -> None:
+    for use in (lambda: db.session.execute(select(1)), lambda: current_tenant.slug, words):
+        with pytest.raises(NoTenantContext, match=r'with platform.tenant\("acme"\)'):
+            use()
+    with Flask(__name__).app_context(), pytest.raises(NoTenantContext):
+        words()
+
+
+def test_a_context_commits_when_it_ends_and_undoes_when_it_raises(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("a")
+    with pytest.raises(ZeroDivisionError), platform.tenant("acme"):
+        add("b")
+        db.session.flush()
+        raise ZeroDivisionError
+    with platform.tenant("acme"):
+        assert words() == ["a"]
+    assert platform.databases.lent == 0
+
+
+def test_a_commit_that_fails_at_the_end_of_a_context_is_raised_and_leaves_nothing(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("a")
+    with pytest.raises(IntegrityError), platform.tenant("acme"):
+        add("a")
+    assert platform.databases.lent == 0
+    with platform.tenant("acme"):
+        assert words() == ["a"]
+
+
+def test_contexts_nest_and_the_outer_one_is_back_afterwards(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("outer")
+        outer = db.session._get_current_object()  # type: ignore[attr-defined]
+        with platform.tenant("globex") as inner:
+            assert inner.slug == current_tenant.slug == "globex"
+            assert words() == []
+            add("inner")
+            assert db.session._get_current_object() is not outer  # type: ignore[attr-defined]
+        assert current_tenant.slug == "acme"
+        assert db.session._get_current_object() is outer  # type: ignore[attr-defined]
+        assert words() == ["outer"]
+    with platform.tenant("globex"):
+        assert words() == ["inner"]
+
+
+def test_the_same_tenant_inside_itself_joins_the_outer_unit_instead_of_waiting_for_itself(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("a")
+        with platform.tenant("globex"), platform.tenant("acme"):
+            add("b")
+            assert words() == ["a", "b"]
+        assert words() == ["a", "b"]
+    with platform.tenant("acme"):
+        assert words() == ["a", "b"]
+
+
+def test_a_session_that_was_kept_from_an_outer_context_stays_with_its_own_tenant(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("a")
+        kept = db.session._get_current_object()  # type: ignore[attr-defined]
+        with platform.tenant("globex"):
+            assert list(kept.scalars(select(Note.word))) == ["a"]
+
+
+def test_a_request_of_one_tenant_inside_anothers_context(platform: Platform, globex: Any) -> None:
+    with platform.tenant("acme"):
+        add("a")
+        globex.post("/add/b")
+        assert words() == ["a"]
+
+
+def test_no_increment_is_lost(platform: Platform, acme: Any) -> None:
+    with platform.tenant("acme"):
+        add("count-0")
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: client_of(platform, "acme").post("/count").status_code, range(160)))
+    assert set(statuses) == {200}
+    with platform.tenant("acme"):
+        assert words() == ["count-160"]
+
+
+def test_a_writer_that_waits_too_long_is_told_503_with_retry_after(platform: Platform, globex: Any) -> None:
+    globex.get("/")
+    other = sqlite3.connect(platform.registry["globex"].database_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        answer = globex.post("/add/a")
+        assert globex.get("/").status_code == 200
+    finally:
+        other.rollback()
+        other.close()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert globex.post("/add/a").status_code == 200
+
+
+def test_outside_a_request_a_busy_database_raises(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        words()
+    other = sqlite3.connect(platform.registry["acme"].database_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(DatabaseBusy, match="send it again"), platform.tenant("acme"):
+            add("a")
+            db.session.flush()
+    finally:
+        other.rollback()
+        other.close()
+
+
+def test_connections_are_used_again_and_bounded(platform: Platform, acme: Any, globex: Any) -> None:
+    for _ in range(20):
+        acme.get("/")
+        globex.get("/")
+    assert platform.databases._count == 2
+
+
+def test_the_table_of_connections_keeps_to_its_limit_and_counts_right(tmp_path: Path) -> None:
+    databases = SqliteDatabases(idle=3)
+    paths = [tmp_path / f"{n}.db" for n in range(6)]
+    for path in paths:
+        sqlite3.connect(path).close()
+    lent = [(path, databases.lend(path, 1)) for path in paths for _ in range(2)]
+    assert databases.lent == 12
+    for path, connection in lent:
+        databases.take_back(path, connection)
+    assert databases.lent == 0
+    assert databases._count == 3 == sum(map(len, databases._idle.values()))
+    assert list(databases._idle) == [paths[4], paths[5]]
+    databases.close_idle()
+    assert databases._count == 0
+
+
+def test_descriptors_stay_bounded_over_many_tenants(tmp_path: Path) -> None:
+    databases = SqliteDatabases(idle=8)
+    before = len(os.listdir("/proc/self/fd"))
+    for n in range(200):
+        path = tmp_path / f"{n}.db"
+        sqlite3.connect(path).close()
+        connection = databases.lend(path, 1)
+        connection.execute(text("SELECT 1"))
+        connection.rollback()
+        databases.take_back(path, connection)
+    assert len(os.listdir("/proc/self/fd")) - before <= 8 * 3
+    databases.close_idle()
+
+
+def test_a_connection_with_an_open_transaction_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    sqlite3.connect(path).close()
+    databases = SqliteDatabases(idle=3)
+    connection = databases.lend(path, 1)
+    connection.execute(text("SELECT 1"))
+    databases.take_back(path, connection)
+    assert databases._count == 0
+
+
+def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
+    databases = SqliteDatabases(idle=3)
+    with pytest.raises(OperationalError, match="unable to open"):
+        databases.lend(tmp_path / "none.db", 1)
+    assert not (tmp_path / "none.db").exists()
+    assert databases.lent == 0
+
+
+def test_a_path_with_odd_characters_is_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=memory#%41 b.db"
+    sqlite3.connect(path).close()
+    databases = SqliteDatabases(idle=1)
+    with databases.direct(path, 1, "write") as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+        connection.commit()
+    with sqlite3.connect(path) as check:
+        assert check.execute("SELECT name FROM sqlite_master").fetchall() == [("t",)]
+    check.close()
+
+
+def test_the_size_of_a_database_is_limited(platform: Platform, write: Callable[[str, str], Path], package: str) -> None:
+    databases = platform.databases
+    with platform.tenant("acme"):
+        pass
+    file = platform.registry["acme"].database_file
+    with databases.direct(file, 1, "write") as connection, pytest.raises(OperationalError, match="full"):
+        connection.execute(text("CREATE TABLE big (x BLOB)"))
+        for _ in range(40):
+            connection.execute(text("INSERT INTO big VALUES (zeroblob(65536))"))
+
+
+def test_foreign_keys_are_on_and_the_journal_is_wal(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        assert db.session.scalar(text("PRAGMA foreign_keys")) == 1
+        assert db.session.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def test_sql_is_compiled_once_for_all_tenants(platform: Platform, acme: Any, globex: Any) -> None:
+    platform.tenant_app("globex")  # its database is made now
+    acme.get("/")
+    compiled = len(platform.databases.engine._compiled_cache or ())
+    globex.get("/")
+    assert len(platform.databases.engine._compiled_cache or ()) == compiled > 0
+
+
+def test_connections_do_not_cross_a_fork(platform: Platform, acme: Any) -> None:
+    acme.get("/")
+    assert platform.databases._count == 1
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if platform.databases._count == 0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_shell_reads_without_a_lock_and_writes_when_it_writes(platform: Platform, acme: Any) -> None:
+    with platform.tenant("acme"):
+        db.begin_deferred()
+        words()
+        assert acme.post("/add/from-a-request").status_code == 200
+        db.session.rollback()
+        add("from-the-shell")
+    assert acme.get("/").json["words"] == ["from-a-request", "from-the-shell"]
+
+
+def test_a_thread_of_its_own_has_no_tenant(platform: Platform) -> None:
+    seen: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            words()
+        except NoTenantContext as error:
+            seen.append(error)
+
+    with platform.tenant("acme"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(seen) == 1
+
+
+def test_teardown_does_not_assume_that_setup_succeeded(platform: Platform) -> None:
+    file = platform.registry["acme"].database_file
+    with platform.tenant("acme"):
+        pass
+    platform.databases.close_idle()
+    file.rename(file.with_suffix(".away"))
+    with pytest.raises(OperationalError), platform.tenant("acme"):
+        words()
+    assert platform.databases.lent == 0
+
+
+def test_rows_are_counted_in_their_own_tenant(platform: Platform) -> None:
+    for slug, number in (("acme", 3), ("globex", 5)):
+        with platform.tenant(slug):
+            for n in range(number):
+                add(f"{slug}-{n}")
+    for slug, number in (("acme", 3), ("globex", 5)):
+        with platform.tenant(slug):
+            assert db.session.scalar(select(func.count()).select_from(Note)) == number

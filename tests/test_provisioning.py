@@ -1,0 +1,221 @@
+"""Making a tenant ready: once, whoever asks; whole, whenever it is cut short."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from conftest import ROOT, environ_without_tenantry
+from tenantry import Platform, db
+from tenantry.errors import TenantUnavailable
+from tenantry.provisioning import create_database, provision
+from tenantry.testing import TWO_TENANTS, client_of, make_platform
+
+
+def rows(platform: Platform, slug: str, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(platform.registry[slug].database_file)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_first_request_makes_everything(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    assert not platform.registry["acme"].database_file.exists()
+    assert client_of(platform, "acme").get("/help/welcome/").status_code == 200
+    assert len(rows(platform, "acme", "SELECT * FROM tenantry_deed WHERE furnished_at IS NOT NULL")) == 1
+    assert len(rows(platform, "acme", "SELECT * FROM page")) == 2
+    assert not platform.registry["globex"].database_file.exists()
+
+
+def test_state_is_private(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    platform.tenant_app("acme")
+    file = platform.registry["acme"].database_file
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert sorted(path.name for path in file.parent.iterdir() if "tenant.db-" not in path.name) == ["lock", "tenant.db"]
+
+
+def test_the_schema_comes_from_migrations_and_fits_the_models(tmp_path: Path) -> None:
+    """What the migrations make is what the models say: Alembic finds nothing to add, but for the models of tests."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    platform = make_platform(tmp_path)
+    with platform.tenant("acme"):
+        context = MigrationContext.configure(db.session.connection())
+        found = [change for change in compare_metadata(context, db.Model.metadata) if "test_" not in str(change)]
+    assert found == []
+    assert {name for (name,) in rows(platform, "acme", "SELECT version_num FROM alembic_version")} == {"sections_0001"}
+
+
+def test_many_threads_and_processes_make_one_database(tmp_path: Path) -> None:
+    make_platform(tmp_path)
+    code = (
+        "import sys; from tenantry import Platform; from tenantry.testing import client_of\n"
+        "p = Platform.from_file('tenants.toml'); print(client_of(p, 'acme').get('/help/').status_code,"
+        " p.tenant_app('acme').tenant.deed)"
+    )
+    environment = {**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])}
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(5)
+    ]
+    outputs = {process.communicate()[0] for process in started}
+    assert len(outputs) == 1
+    assert outputs.pop().startswith("200 ")
+    platform = make_platform(tmp_path)
+    assert len(rows(platform, "acme", "SELECT * FROM page")) == 2
+
+
+def test_a_thousand_first_visitors_at_once_get_one_database(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    with ThreadPoolExecutor(32) as pool:
+        statuses = list(pool.map(lambda _: client_of(platform, "acme").get("/help/").status_code, range(200)))
+    assert set(statuses) == {200}
+    assert len(rows(platform, "acme", "SELECT * FROM page")) == 2
+
+
+def test_killed_at_any_moment_a_rerun_finishes(tmp_path: Path) -> None:
+    """Kill -9 after growing spans of time, then do it again: always one deed, all pages, no draft left."""
+    make_platform(tmp_path)
+    environment = {**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])}
+    command = [sys.executable, "-m", "tenantry.cli", "provision", "--all"]
+    unfinished = 0
+    for step in range(12):
+        state = tmp_path / "var"
+        if state.exists():
+            subprocess.run(["rm", "-rf", str(state)], check=True)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+        time.sleep(0.35 + step * 0.04)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        unfinished += process.returncode == -signal.SIGKILL
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+        platform = make_platform(tmp_path)
+        for slug in platform.registry:
+            assert len(rows(platform, slug, "SELECT * FROM tenantry_deed WHERE furnished_at IS NOT NULL")) == 1
+            assert len(rows(platform, slug, "SELECT * FROM page")) == 2
+            assert list(platform.registry[slug].state.glob("draft-*")) == []
+    assert unfinished > 0
+
+
+def test_first_content_that_fails_leaves_nothing_and_is_tried_again(
+    tmp_path: Path, write: Callable[[str, str], Path], package: str
+) -> None:
+    write(
+        f"{package}/seed/__init__.py",
+        """
+        from flask import Blueprint
+        from sqlalchemy import text
+        from tenantry import db, on_provision
+
+        bp = Blueprint("seed", __name__)
+        fail = [True]
+
+        @on_provision(bp)
+        def first():
+            db.session.execute(text("CREATE TABLE seeded (n INTEGER)"))
+            if fail:
+                raise RuntimeError("not yet")
+
+        @bp.get("/")
+        def index():
+            return "seeded"
+        """,
+    )
+    platform = make_platform(
+        tmp_path, TWO_TENANTS.replace("[defaults]", f'[platform]\nblueprints = "{package}"\n[defaults]')
+    )
+    with pytest.raises(TenantUnavailable, match="RuntimeError: not yet"):
+        platform.tenant_app("acme")
+    assert rows(platform, "acme", "SELECT name FROM sqlite_master WHERE name = 'seeded'") == []
+    sys.modules[f"{package}.seed"].fail.clear()
+    platform.live.forget()
+    assert client_of(platform, "acme").get("/").text == "seeded"
+    assert platform.databases.lent == 0
+
+
+def test_manual_provisioning_waits_for_the_command(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path, '[platform]\nprovision = "manual"\n' + TWO_TENANTS)
+    with pytest.raises(TenantUnavailable, match=r"Run: tenantry provision acme"):
+        platform.tenant_app("acme")
+    assert client_of(platform, "acme").get("/").status_code == 503
+    assert not platform.registry["acme"].database_file.exists()
+    assert provision(platform, platform.registry["acme"]) == "created"
+    platform.live.forget()
+    assert client_of(platform, "acme").get("/").status_code == 200
+
+
+def test_older_tables_answer_503_until_they_are_brought_up_to_date(
+    tmp_path: Path, write: Callable[[str, str], Path], package: str
+) -> None:
+    revision = """
+        import sqlalchemy as sa
+        from alembic import op
+        revision, down_revision, branch_labels, depends_on = "{0}", {1}, None, None
+        def upgrade():
+            op.create_table("{0}", sa.Column("id", sa.Integer(), primary_key=True))
+        """
+    write(f"{package}/shop/__init__.py", "from flask import Blueprint\nbp = Blueprint('shop', __name__)\n")
+    write(f"{package}/shop/migrations/one.py", revision.format("shop_1", None))
+    toml = TWO_TENANTS.replace("[defaults]", f'[platform]\nblueprints = "{package}"\n[defaults]')
+    platform = make_platform(tmp_path, toml)
+    tenant = platform.registry["acme"]
+    assert provision(platform, tenant) == "created"
+    assert provision(platform, tenant) == "ready"
+    write(f"{package}/shop/migrations/two.py", revision.format("shop_2", "'shop_1'"))
+    from tenantry import schema_versions
+
+    schema_versions._heads.cache_clear()
+    later = make_platform(tmp_path, toml)
+    with pytest.raises(TenantUnavailable, match="tables are not of the version"):
+        later.tenant_app("acme")
+    assert provision(later, later.registry["acme"]) == "updated"
+    assert rows(later, "acme", "SELECT name FROM sqlite_master WHERE name = 'shop_2'") == [("shop_2",)]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database at all" * 300], ids=["empty", "garbage"])
+def test_a_damaged_database_takes_its_tenant_down_and_nobody_else(tmp_path: Path, damage: bytes) -> None:
+    platform = make_platform(tmp_path)
+    with platform.tenant("acme"):
+        db.session.execute(select(1))
+    platform.databases.close_idle()
+    file = platform.registry["acme"].database_file
+    for extra in file.parent.glob("tenant.db-*"):
+        extra.unlink()
+    file.write_bytes(damage)
+    platform.live.forget()
+    answer = client_of(platform, "acme").get("/")
+    assert answer.status_code == 503
+    assert str(tmp_path) not in answer.text
+    assert client_of(platform, "globex").get("/").status_code == 200
+    assert file.read_bytes() == damage
+    assert platform.databases.lent == 0
+
+
+def test_creating_is_told_apart_from_being_there(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    tenant = platform.registry["acme"]
+    results: list[bool] = []
+    threads = [threading.Thread(target=lambda: results.append(create_database(platform, tenant))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False] * 7 + [True]

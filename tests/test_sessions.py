@@ -1,0 +1,166 @@
+"""Cookies and sessions: one tenant's are worth nothing at another, by whichever door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenantry import Platform
+from tenantry.testing import client_of, make_platform
+
+VIEWS = """
+    from flask import Blueprint, session, request
+
+    bp = Blueprint("who", __name__)
+
+    @bp.get("/")
+    def who():
+        return session.get("user", "anonymous")
+
+    @bp.get("/untouched")
+    def untouched():
+        return "no session here"
+
+    @bp.post("/login/<name>")
+    def login(name):
+        session["user"] = name
+        session.permanent = request.args.get("for_long") == "yes"
+        return "in"
+
+    @bp.post("/logout")
+    def logout():
+        session.clear()
+        return "out"
+"""
+
+TOML = """
+[platform]
+blueprints = "{package}"
+scheme = "{scheme}"
+[tenants.acme]
+path = "/acme"
+hosts = ["acme.localhost"]
+[tenants.acme-eu]
+path = "/acme/eu"
+[tenants.globex]
+path = "/globex"
+hosts = ["globex.localhost"]
+"""
+
+
+@pytest.fixture(params=["http", "https"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def platform(tmp_path: Path, package: str, write: Callable[[str, str], Path], scheme: str) -> Platform:
+    write(f"{package}/who/__init__.py", VIEWS)
+    return make_platform(tmp_path, TOML.format(package=package, scheme=scheme))
+
+
+def login(platform: Platform, slug: str, by_path: bool, query: str = "") -> str:
+    """Log in and return the Set-Cookie header."""
+    client = client_of(platform, slug, by_path)
+    answer = client.post(f"/login/{slug}-user{query}")
+    assert client.get("/").text == f"{slug}-user"
+    (header,) = answer.headers.getlist("Set-Cookie")
+    return header
+
+
+def ask(platform: Platform, slug: str, by_path: bool, cookie: str) -> Any:
+    client = client_of(platform, slug, by_path)
+    client._cookies = None  # send what we say, not what a browser would
+    return client.get("/", headers={"Cookie": cookie})
+
+
+@pytest.mark.parametrize("by_path", [True, False], ids=["path door", "host door"])
+def test_row_17_set_cookie_as_shipped(platform: Platform, scheme: str, by_path: bool) -> None:
+    header = login(platform, "acme", by_path)
+    prefix = "" if scheme == "http" else "__Secure-" if by_path else "__Host-"
+    name, _, rest = header.partition("=")
+    attributes = {part.strip().lower() for part in rest.split(";")[1:]}
+    assert name == f"{prefix}acme_session"
+    assert attributes >= {"httponly", "samesite=lax", "path=/acme" if by_path else "path=/"}
+    assert ("secure" in attributes) is (scheme == "https")
+    assert not any(attribute.startswith("domain") for attribute in attributes)
+
+
+@pytest.mark.parametrize("by_path", [True, False], ids=["path door", "host door"])
+@pytest.mark.parametrize("to_path", [True, False], ids=["to path door", "to host door"])
+def test_row_15_a_cookie_of_another_tenant_is_worth_nothing(platform: Platform, by_path: bool, to_path: bool) -> None:
+    cookie = login(platform, "acme", by_path).partition(";")[0]
+    name, _, value = cookie.partition("=")
+    other_name = login(platform, "globex", to_path).partition("=")[0]
+    for sent in (cookie, f"{other_name}={value}", f"{name}={value}; {other_name}={value}", f"session={value}"):
+        assert ask(platform, "globex", to_path, sent).text == "anonymous"
+
+
+def test_row_16_both_cookies_in_either_order(platform: Platform) -> None:
+    ours, theirs = (login(platform, slug, True).partition(";")[0] for slug in ("acme", "globex"))
+    for sent in (f"{ours}; {theirs}", f"{theirs}; {ours}"):
+        assert ask(platform, "acme", True, sent).text == "acme-user"
+        assert ask(platform, "globex", True, sent).text == "globex-user"
+
+
+def test_row_16_a_log_in_at_a_nested_tenant_does_not_log_out_the_outer_one(platform: Platform, scheme: str) -> None:
+    """A browser sends the cookie of /acme to /acme/eu as well; both keep their own."""
+    browser = client_of(platform, "acme", by_path=True)
+    browser.post("/login/outer")
+    assert browser.get("/eu/").text == "anonymous"
+    browser.post("/eu/login/inner")
+    assert browser.get("/eu/").text == "inner"
+    assert browser.get("/").text == "outer"
+
+
+def test_row_20_pages_that_depend_on_the_session_say_so(platform: Platform) -> None:
+    client = client_of(platform, "acme")
+    anonymous = client.get("/")
+    assert anonymous.headers["Vary"] == "Cookie"
+    client.post("/login/ann")
+    known = client.get("/")
+    assert known.headers["Vary"] == "Cookie"
+    assert "private" in known.headers["Cache-Control"]
+    untouched = client.get("/untouched")
+    assert "Vary" not in untouched.headers
+    assert "Set-Cookie" not in untouched.headers
+
+
+def test_logging_out_takes_the_cookie_away_where_it_was_set(platform: Platform) -> None:
+    client = client_of(platform, "acme", by_path=True)
+    client.post("/login/ann")
+    header = client.post("/logout").headers["Set-Cookie"]
+    assert "Path=/acme" in header
+    assert "Max-Age=0" in header
+    assert client.get("/").text == "anonymous"
+
+
+def test_permanent_sessions_expire_and_others_end_with_the_browser(platform: Platform) -> None:
+    assert "Expires" in login(platform, "acme", True, "?for_long=yes")
+    assert "Expires" not in login(platform, "acme", True)
+
+
+@pytest.mark.parametrize("value", ["", "x", "a.b.c", "é", "." * 400, "e30.x.y"])
+def test_a_cookie_that_is_garbage_is_nobody(platform: Platform, value: str) -> None:
+    name = login(platform, "acme", True).partition("=")[0]
+    assert ask(platform, "acme", True, f"{name}={value}".encode().decode("latin-1")).text == "anonymous"
+
+
+def test_row_26_a_tenant_made_again_under_its_old_slug_accepts_nothing_old(tmp_path: Path, platform: Platform) -> None:
+    import shutil
+
+    cookie = login(platform, "acme", True).partition(";")[0]
+    assert ask(platform, "acme", True, cookie).text == "acme-user"
+    platform.databases.close_idle()
+    shutil.rmtree(platform.registry["acme"].state)
+    anew = Platform.from_file(tmp_path / "tenants.toml")
+    assert ask(anew, "acme", True, cookie).text == "anonymous"
+    assert ask(anew, "globex", True, login(platform, "globex", True).partition(";")[0]).text == "globex-user"
+
+
+def test_https_tells_browsers_to_stay_there(platform: Platform, scheme: str) -> None:
+    answer = client_of(platform, "acme").get("/")
+    assert ("Strict-Transport-Security" in answer.headers) is (scheme == "https")
