@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test bench lint clean lock schema
+.PHONY: serve test bench lint clean lock docs
 
 serve: .venv/serve
 	@TENANTRY_ENV=$${TENANTRY_ENV:-development} $(BIN)/tenantry provision --all --quiet || true
@@ -46,5 +46,6 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header requirements/serve.in -o requirements/serve.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header requirements/dev.in -o requirements/dev.txt
 
-schema: .venv/serve
+docs: .venv/serve
 	$(BIN)/python -m tenantry.schema > docs/tenants.schema.json
+	$(BIN)/python -m tenantry.schema_docs > docs/configuration.md

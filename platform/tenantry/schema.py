@@ -1,7 +1,7 @@
 """The vocabulary of tenants.toml, as pydantic models: the one source of what may stand there.
 
 The same models check the file, give every key its meaning, and generate ``docs/tenants.schema.json``
-(``python -m tenantry.schema``), by which editors complete and check the file while it is written.
+(``make docs``), by which editors complete and check the file while it is written.
 """
 
 from __future__ import annotations

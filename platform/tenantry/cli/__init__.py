@@ -23,7 +23,7 @@ from .provision import provision
 @click.option(
     "--config", envvar=CONFIG, default="tenants.toml", show_default=True, metavar="FILE", help="The file to read."
 )
-@click.version_option(__version__)
+@click.version_option(__version__, prog_name="tenantry")
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Serve one Flask product to many customers."""

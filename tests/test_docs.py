@@ -1,0 +1,193 @@
+"""The documents are held to what is there: every setting, command and error in them is true, every example runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conftest import ROOT
+from tenantry import Platform
+from tenantry.cli import main
+from tenantry.loading import load
+from tenantry.registry import Registry
+from tenantry.schema import OWNED_CONFIG, PlatformTable, TenantTable, json_schema
+from tenantry.schema_docs import markdown
+from tenantry.testing import client_of, make_platform
+
+Write = Callable[[str, str], Path]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGES.md", *(ROOT / "docs").glob("*.md")])
+
+
+def blocks(page: str, language: str) -> list[str]:
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(), re.S | re.M)
+    return [text for found, text in fences if found == language]
+
+
+def test_the_schema_is_the_one_that_the_models_make() -> None:
+    assert json.loads((ROOT / "docs" / "tenants.schema.json").read_text()) == json_schema(), "run: make docs"
+
+
+def test_the_reference_is_the_one_that_the_models_make() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == markdown(), "run: make docs"
+
+
+def test_every_key_is_described_in_the_schema() -> None:
+    for model in (PlatformTable, TenantTable):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+
+
+def test_the_shipped_file_uses_the_schema_and_shows_the_important_keys() -> None:
+    text = (ROOT / "tenants.toml").read_text()
+    assert text.startswith("#:schema ./docs/tenants.schema.json\n")
+    assert set(tomllib.loads(text)["platform"]) >= {
+        "blueprints",
+        "extensions",
+        "include",
+        "state_dir",
+        "scheme",
+        "hosts",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_patterns_name_files_that_exist() -> None:
+    rows = re.findall(r"^\| \d+ \|.*$", (ROOT / "docs" / "patterns.md").read_text(), re.M)
+    assert len(rows) == 44
+    for row in rows:
+        for name in re.findall(r"`((?:platform|blueprints|tests|deploy)/[^`]*)`", row):
+            assert (ROOT / name).exists(), name
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    assert blocks("README.md", "console")[:2] == ["$ make serve\n", "$ make test\n"]
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text())) <= targets
+
+
+def test_the_readme_lists_every_command_and_no_other() -> None:
+    table = (ROOT / "README.md").read_text().split("## The command line")[1]
+    assert set(re.findall(r"`tenantry (\w+)", table)) == set(main.commands)
+
+
+def test_the_readmes_new_tenant_is_served(site: Path) -> None:
+    addition = blocks("README.md", "toml")[0]
+    with (site / "tenants.toml").open("a") as file:
+        file.write("\n" + addition)
+    platform = Platform.from_file(site / "tenants.toml")
+    assert "Umbrella" in client_of(platform, "umbrella").get("/").text
+    assert "--brand: #c62828" in client_of(platform, "umbrella").get("/-/theme.css").text
+
+
+def test_the_readmes_check_prints_what_it_says(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(site)
+    with (site / "tenants.toml").open("a") as file:
+        file.write("\n" + blocks("README.md", "toml")[0])
+    expected = next(block for block in blocks("README.md", "console") if "tenantry check" in block).split("\n", 1)[1]
+    assert CliRunner().invoke(main, ["check"]).output == expected
+
+
+def test_the_readmes_mistake_is_told_as_it_says(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(site)
+    with (site / "tenants.toml").open("a") as file:
+        file.write("\n" + blocks("README.md", "toml")[0].replace("title", "titel"))
+    expected = next(block for block in blocks("README.md", "") if "titel" in block)
+    assert CliRunner().invoke(main, ["check"]).stderr == expected
+
+
+def test_the_readmes_blueprint_works(tmp_path: Path, write: Write, package: str) -> None:
+    (example,) = blocks("README.md", "python")
+    write(f"{package}/greeting/__init__.py", example)
+    platform = make_platform(tmp_path, f'[platform]\nblueprints = "{package}"\n[tenants.a]\ntitle = "A"\npath = "/a"\n')
+    assert client_of(platform, "a").get("/greeting/").text == "Hello from A!"
+
+
+def test_the_readmes_existing_application_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "tenants.toml").write_text(blocks("README.md", "toml")[1])
+    registry = Registry.from_file(tmp_path / "tenants.toml")
+    assert registry.settings.package == "shop"
+    assert registry["globex"].hosts == ("shop.globex.example",)
+
+
+def test_the_addresses_in_the_readme_are_the_shipped_ones() -> None:
+    printed = next(block for block in blocks("README.md", "") if "Tenantry serves" in block)
+    for tenant in Registry.from_file(ROOT / "tenants.toml").values():
+        assert tenant.title in printed
+        assert all(address in printed for address in tenant.addresses(8000))
+
+
+def test_the_blueprint_guides_examples_work(tmp_path: Path, write: Write, package: str) -> None:
+    """Its migration makes a table, its first content fills it, its registrations stand several times."""
+    source = {block.splitlines()[0]: block for block in blocks("docs/blueprints.md", "python")}
+    registrations = next(block for first, block in source.items() if first.startswith("def registrations"))
+    migration = next(block for first, block in source.items() if "notes_0001" in first)
+    content = next(block for first, block in source.items() if first.startswith("@on_provision"))
+    write(f"{package}/notes/migrations/notes_0001.py", migration)
+    model = """
+from flask import Blueprint
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+from tenantry import db, gettext, on_provision
+
+bp = Blueprint("notes", __name__)
+
+
+class Note(db.Model):
+    __tablename__ = "note"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
+
+@bp.get("/")
+def index(section):
+    return " ".join(db.session.scalars(select(Note.text)))
+
+
+"""
+    write(f"{package}/notes/__init__.py", model + content + "\n\n" + registrations)
+    toml = f'[platform]\nblueprints = "{package}"\n[tenants.a]\npath = "/a"\nsections = ["one", "two"]\n'
+    client = client_of(make_platform(tmp_path, toml), "a")
+    try:
+        assert client.get("/one/").text == client.get("/two/").text == "Welcome"
+    finally:
+        from tenantry import db
+
+        db.Model.metadata.remove(db.Model.metadata.tables["note"])
+
+
+def test_what_the_guide_says_is_refused_is_what_is_refused() -> None:
+    text = (ROOT / "docs" / "blueprints.md").read_text().split("and refuses:")[1].split("- **SECRET_KEY**")[0]
+    words = set(re.findall(r"`([A-Z_]+)`", text))
+    named = {f"SESSION_COOKIE{word}" if word.startswith("_") else word for word in words}
+    assert named == set(OWNED_CONFIG)
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    sources = [*(ROOT / "platform").rglob("*.py"), ROOT / "gunicorn.conf.py"]
+    read: set[str] = set()
+    for path in sources:
+        read |= set(re.findall(r'os\.environ(?:\.get|\.setdefault)?[(\[]"([A-Z_]+)"', path.read_text()))
+        read |= set(re.findall(r'^(?:CONFIG|ENVIRONMENT) = "([A-Z_]+)"', path.read_text(), re.M))
+    documented = (ROOT / "docs" / "operating.md").read_text()
+    # Set by gunicorn for its own child; nothing that an operator sets.
+    assert {name for name in read - {"GUNICORN_FD"} if f"`{name}`" not in documented} == set()
+
+
+def test_the_operators_toml_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "tenants.toml").write_text(blocks("docs/operating.md", "toml")[0] + '[tenants.a]\npath = "/a"\n')
+    _, tenants, problems = load(tmp_path / "tenants.toml", "production")
+    assert problems == []
+    assert list(tenants) == ["a"]
+    assert sys.version_info >= (3, 11)
