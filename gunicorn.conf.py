@@ -13,8 +13,6 @@ threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 30
 graceful_timeout = 30
 keepalive = 5
-max_requests = 100_000  # a worker is replaced now and then, whatever it may have gathered
-max_requests_jitter = 10_000
 
 # No header may set the door or the scheme: [platform] trusted_proxies counts the proxies that may speak, and
 # scheme in tenants.toml says what visitors use.
@@ -35,4 +33,8 @@ def on_starting(server):
 
 
 def when_ready(server):
+    announce(server)
+
+
+def on_reload(server):
     announce(server)

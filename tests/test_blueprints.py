@@ -66,7 +66,7 @@ def test_a_language_that_the_tenant_has_not(shipped: Platform, path: str) -> Non
 def test_help_and_faq_differ_by_one_registration(shipped: Platform) -> None:
     acme = client_of(shipped, "acme")
     help_page, faq_page = acme.get("/help/"), acme.get("/faq/")
-    assert (title(help_page), title(faq_page)) == ("Help – Acme Corp", "Faq – Acme Corp")
+    assert (title(help_page), title(faq_page)) == ("Help – Acme Corp", "FAQ – Acme Corp")
     app = shipped.tenant_app("acme")
     assert app.blueprints["help"] is app.blueprints["faq"]
     assert app.view_functions["help.index"] is app.view_functions["faq.index"]

@@ -83,10 +83,11 @@ class Platform:
     def from_file(cls, path: str | os.PathLike[str]) -> Platform:
         """Make the platform of a tenants.toml.
 
-        :raises ConfigError: with all mistakes in the file at once.
+        :raises ConfigError: with all mistakes in the file at once, unless this process, or the one it was forked from,
+            has read a good one before.
         :raises StateError: if its state folder or key ring cannot be used.
         """
-        return cls(Registry.from_file(path))
+        return cls(Registry.from_file_or_last_good(path))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self.wsgi_app(environ, start_response)

@@ -45,6 +45,10 @@ class Key:
     def new(cls, signs_from: float) -> Key:
         return cls(secrets.token_hex(4), secrets.token_bytes(32), signs_from)
 
+    def retired(self, verifies_until: float) -> Key:
+        """Return this key as one that verifies no longer than that, and no longer than it would have."""
+        return replace(self, verifies_until=min(verifies_until, self.verifies_until or verifies_until))
+
     def verifies(self, now: float) -> bool:
         """Whether what was signed with this key is still accepted."""
         return self.verifies_until is None or now < self.verifies_until
@@ -97,9 +101,7 @@ class KeyRing:
         now = time.time()
         new = Key.new(now + HEAD_START)
         with self._changing() as keys:
-            kept = [key for key in keys if key.verifies(now)]
-            retired = [k if k.verifies_until else replace(k, verifies_until=now + verify_days * 86400) for k in kept]
-            self._write([new, *retired])
+            self._write([new, *(key.retired(now + verify_days * 86400) for key in keys if key.verifies(now))])
         self._looked = 0.0
         return new
 

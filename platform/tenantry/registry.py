@@ -6,6 +6,7 @@ knows no request and no Flask.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from .errors import ConfigError, UnknownTenant
+
+log = logging.getLogger("tenantry")
 
 #: Name of the variable that chooses the configuration class; see ``environments.py``.
 ENVIRONMENT = "TENANTRY_ENV"
@@ -121,6 +124,9 @@ class Tenant:
         return found + ([f"{scheme}://{self.settings.main_host}{suffix}{self.path}/"] if self.path else [])
 
 
+_last_good: dict[Path, Registry] = {}
+
+
 class Registry(Mapping[str, Tenant]):
     """All tenants by slug, in the order of the files. Immutable.
 
@@ -145,7 +151,25 @@ class Registry(Mapping[str, Tenant]):
         settings, tenants, problems = load(Path(path).absolute(), os.environ.get(ENVIRONMENT, "production"))
         if problems:
             raise ConfigError(problems)
-        return cls(settings, tenants)
+        registry = _last_good[settings.file] = cls(settings, tenants)
+        return registry
+
+    @classmethod
+    def from_file_or_last_good(cls, path: str | os.PathLike[str]) -> Registry:
+        """Read a tenants.toml; where it is refused, return the last one that was good, and log why.
+
+        gunicorn's master reads the file before it forks, so a worker that starts while an edit is broken has one.
+
+        :raises ConfigError: if the file is refused and there is no earlier one.
+        """
+        try:
+            return cls.from_file(path)
+        except ConfigError as error:
+            good = _last_good.get(Path(path).absolute())
+            if good is None:
+                raise
+            log.error("%s\nThe last good configuration, of %d tenants, is served instead.", error, len(good))
+            return good
 
     def __getitem__(self, slug: str) -> Tenant:
         try:

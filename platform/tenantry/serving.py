@@ -10,11 +10,12 @@ import sys
 from typing import Any, NoReturn
 
 from .errors import TenantryError
-from .factory import CONFIG
 from .files import make_private_folder
 from .keys import KeyRing
 from .registry import Registry
 
+#: The file that wsgi.py names.
+_FILE = "tenants.toml"
 #: At most so many tenants are listed at the start; more would drown the log.
 _LISTED = 20
 
@@ -27,7 +28,7 @@ def check_before_start(server: Any) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        settings = Registry.from_file(_config_file()).settings
+        settings = Registry.from_file(_FILE).settings
         make_private_folder(settings.state_dir)
         KeyRing(settings.state_dir / "keys.json")
     except TenantryError as error:
@@ -37,8 +38,8 @@ def check_before_start(server: Any) -> None:
 
 
 def announce(server: Any) -> None:
-    """Print each tenant's addresses, now that they answer."""
-    registry = Registry.from_file(_config_file())
+    """Print each tenant's addresses, now that they answer, or will once the workers are new."""
+    registry = Registry.from_file_or_last_good(_FILE)
     ports = [address[1] for address in server.address if isinstance(address, tuple)]
     tenants = [tenant for tenant in registry.values() if tenant.status != "archived"]
     width = max((len(tenant.title) for tenant in tenants[:_LISTED]), default=0)
@@ -46,10 +47,6 @@ def announce(server: Any) -> None:
     if len(tenants) > _LISTED:
         lines.append(f"  … and {len(tenants) - _LISTED} more; 'tenantry list' shows them all")
     print("\n".join(["", f"Tenantry serves {len(tenants)} tenants:", *lines, ""]), flush=True)
-
-
-def _config_file() -> str:
-    return os.environ.get(CONFIG, "tenants.toml")
 
 
 def _check_free(address: Any) -> None:

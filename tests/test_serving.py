@@ -1,0 +1,158 @@
+"""gunicorn around the platform: what it prints, and edits that go wrong while it serves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Server
+
+Serve = Callable[..., Server]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+
+def workers(server: Server) -> list[int]:
+    path = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def test_the_addresses_are_printed_with_the_real_port(site: Path, serve: Serve) -> None:
+    server = serve(site)
+    wait_until(lambda: "Tenantry serves 3 tenants" in server.output())
+    assert f"  Acme Corp    http://localhost:{server.port}/acme/" in server.output()
+    assert (
+        f"  Initech      http://initech.localhost:{server.port}/  http://localhost:{server.port}/initech/"
+        in server.output()
+    )
+
+
+def test_the_first_look_in_development_and_nobody_in_production(site: Path, serve: Serve) -> None:
+    development, production = serve(site, TENANTRY_ENV="development"), serve(site)
+    first = development.get("/", f"localhost:{development.port}")
+    assert first.status == 200
+    for address in (f"http://localhost:{development.port}/acme/", f"http://initech.localhost:{development.port}/"):
+        assert f'<a href="{address}">' in first.text
+    nobody = production.get("/nobody/").comparable
+    assert production.get("/").comparable == nobody
+    assert development.get("/", "evil.example").comparable == nobody
+    assert development.get("/nobody/").comparable == nobody
+
+
+def test_in_development_a_503_says_why_and_in_production_it_does_not(site: Path, serve: Serve) -> None:
+    text = (site / "tenants.toml").read_text().replace("tenants.initech.views:index", "tenants.initech.views:inde")
+    (site / "tenants.toml").write_text(text)
+    development, production = serve(site, TENANTRY_ENV="development"), serve(site)
+    assert "did you mean &#x27;index&#x27;?" in development.get("/initech/").text
+    answer = production.get("/initech/")
+    assert answer.status == 503
+    assert "inde" not in answer.text.replace("index", "")
+
+
+def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, serve: Serve) -> None:
+    """A worker that dies, and a reload, while the file is broken: the last good configuration is served on."""
+    server = serve(site)
+    good = (site / "tenants.toml").read_text()
+    (site / "tenants.toml").write_text(good[: len(good) // 2] + "\n[[[")
+    before = workers(server)
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))
+    wait_until(lambda: "The last good configuration, of 3 tenants, is served instead." in server.output())
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: not set(before) & set(workers(server)) and len(workers(server)) == 2)
+    assert {server.get("/acme/").status for _ in range(20)} == {200}
+    assert "not valid TOML" in server.output()
+    assert "Traceback" not in server.output()
+
+    (site / "tenants.toml").write_text(good + '\n[tenants.umbrella]\npath = "/umbrella"\n')
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    assert server.process.poll() is None
+
+
+def test_a_fourth_tenant_and_a_restart(site: Path, serve: Serve) -> None:
+    first = serve(site)
+    assert first.get("/umbrella/").status == 404
+    first.stop()
+    with (site / "tenants.toml").open("a") as file:
+        file.write('\n[tenants.umbrella]\ntitle = "Umbrella"\npath  = "/umbrella"\ncolor = "#c62828"\n')
+    assert "<title>Umbrella</title>" in serve(site).get("/umbrella/").text
+
+
+@pytest.mark.parametrize(
+    ("status", "get", "post"),
+    [
+        ("active", 200, 405),
+        ("read-only", 200, 503),
+        ("maintenance", 503, 503),
+        ("suspended", 403, 403),
+        ("archived", 404, 404),
+    ],
+)
+def test_the_state_of_a_tenant(site: Path, serve: Serve, status: str, get: int, post: int) -> None:
+    text = (site / "tenants.toml").read_text().replace('path  = "/acme"', f'path  = "/acme"\nstatus = "{status}"')
+    (site / "tenants.toml").write_text(text)
+    server = serve(site, workers=1)
+    answer = server.get("/acme/")
+    assert (answer.status, server.get("/acme/", "localhost", "Content-Length: 0", method="POST").status) == (get, post)
+    assert bool(answer.header("Retry-After")) is (get == 503)
+    if status == "archived":
+        assert answer.comparable == server.get("/nobody/").comparable
+    assert server.get("/globex/").status == 200
+
+
+def test_the_access_log_names_the_tenant(site: Path, serve: Serve) -> None:
+    server = serve(site, ACCESS_LOG="1")
+    server.get("/globex/help/")
+    server.get("/nobody/")
+    wait_until(lambda: "nobody" in server.output())
+    assert re.search(r'127\.0\.0\.1 globex "GET /globex/help/ HTTP/1.1" 200', server.output())
+    assert re.search(r'127\.0\.0\.1 - "GET /nobody/ HTTP/1.1" 404', server.output())
+
+
+def test_row_36_a_rotation_reaches_running_workers_and_logs_nobody_out(site: Path, serve: Serve) -> None:
+    from tenantry.keys import HEAD_START, KeyRing
+
+    views = site / "tenants" / "acme" / "views.py"
+    views.parent.mkdir()
+    views.write_text(
+        "from flask import request, session\n"
+        "def index():\n"
+        "    if 'name' in request.args:\n"
+        "        session['name'] = request.args['name']\n"
+        "    return session.get('name', 'anonymous')\n"
+    )
+    text = (site / "tenants.toml").read_text()
+    text = text.replace(
+        'path  = "/acme"', 'path  = "/acme"\noverrides = { "front.index" = "tenants.acme.views:index" }'
+    )
+    (site / "tenants.toml").write_text(text)
+    server = serve(site)
+
+    def log_in(name: str) -> str:
+        return server.get(f"/acme/?name={name}").header("Set-Cookie")[0].partition(";")[0]
+
+    def who(cookie: str) -> set[str]:
+        return {server.get("/acme/", "localhost", f"Cookie: {cookie}").text for _ in range(12)}
+
+    old = log_in("ann")
+    assert who(old) == {"ann"}
+    KeyRing(site / "var" / "keys.json").rotate()
+    assert who(old) == {"ann"}
+    assert who(log_in("bob")) == {"bob"}
+    time.sleep(HEAD_START + 1.1)
+    assert who(old) == {"ann"}
+    assert who(log_in("cyd")) == {"cyd"}
+    KeyRing(site / "var" / "keys.json").rotate(verify_days=0)
+    wait_until(lambda: who(old) == {"anonymous"}, 5)
