@@ -81,12 +81,15 @@ class Dispatcher(DispatcherMiddleware):
 
     def _longest_prefix(self, path: str) -> str | None:
         """Return the longest mounted prefix of ``path``, looking at no more segments than the deepest mount has."""
-        parts = path.split("/", self._depth + 1)
-        for count in range(min(self._depth, len(parts) - 1), 0, -1):
-            prefix = "/".join(parts[: count + 1])
+        end, found = 0, None
+        for _ in range(self._depth):
+            end = path.find("/", end + 1)
+            prefix = path if end < 0 else path[:end]
             if prefix in self.mounts:
-                return prefix
-        return None
+                found = prefix
+            if end < 0:
+                break
+        return found
 
 
 def read_host(field: str) -> str | None:

@@ -53,8 +53,8 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if session.accessed:
             response.vary.add("Cookie")
-            if session and not response.cache_control.no_store:
-                response.cache_control.private = True
+            if session:
+                response.headers.setdefault("Cache-Control", "private")
         if not session:
             if session.modified:
                 self._delete(app, response)

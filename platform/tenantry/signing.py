@@ -17,6 +17,8 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from .errors import BadToken
 from .keys import TenantKeys
 
+#: Bytes of JSON from which on a value is compressed.
+_COMPRESSED_FROM = 400
 #: The keys are derived by HKDF for this very purpose, so itsdangerous need not derive again.
 _OPTIONS = {"key_derivation": "none", "digest_method": hashlib.sha256}
 
@@ -31,6 +33,14 @@ class _StrictSigner(Signer):
         except BadData:
             return False
         return canonical and super().verify_signature(value, sig)
+
+
+class _Serializer(URLSafeSerializer):
+    """Compresses only what is long: for a session of two names it costs more than the signature and saves nothing."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        json = self.serializer.dumps(obj).encode()
+        return super().dump_payload(obj) if len(json) > _COMPRESSED_FROM else base64_encode(json)
 
 
 class TenantSigner:
@@ -72,7 +82,7 @@ class TenantSigner:
         derived = self.keys.derive(purpose)
         known = self._serializers.get(purpose)
         if known is None or known[0] is not derived:
-            made: URLSafeSerializer = URLSafeSerializer(
+            made = _Serializer(
                 derived, serializer=session_json_serializer, signer=_StrictSigner, signer_kwargs=_OPTIONS
             )
             known = self._serializers[purpose] = (derived, made)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, send_from_directory
 from flask.templating import Environment
@@ -19,6 +19,7 @@ from .error_pages import error_page
 from .languages import current_language, gettext, language_name, ngettext
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask.sansio.blueprints import Blueprint
 
     from .app import Platform
@@ -34,6 +35,7 @@ class TenantApp(Flask):
     :ivar platform: the platform that serves it.
     :ivar signer: signs and verifies with this tenant's keys.
     :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
+    :ivar safety_headers: added to each answer that does not have them.
     :ivar navigation: endpoint and title of each page that the shipped look links at the top.
     :ivar first_content: called once, in the app's context, when the tenant is provisioned.
     """
@@ -49,6 +51,7 @@ class TenantApp(Flask):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.first_content: list[Callable[[], None]] = []
         self.navigation: list[tuple[str, str]] = []
+        self.safety_headers: list[tuple[str, str]] = []
         super().__init__(*args, **kwargs)
 
     @classmethod
@@ -117,34 +120,53 @@ class TenantApp(Flask):
 
     def preprocess_request(self) -> Any:
         """Flask's, but what a hook that raises has written is undone."""
-        with self._undone_if_it_raises():
+        try:
             return super().preprocess_request()
+        except BaseException:
+            self._undo()
+            raise
 
     def dispatch_request(self) -> Any:
         """Flask's, but what a view that raises has written is undone: it has not done its work."""
-        with self._undone_if_it_raises():
+        try:
             return super().dispatch_request()
+        except BaseException:
+            self._undo()
+            raise
 
     def handle_exception(self, e: Exception) -> Response:
         """Flask's, but what the failed commit, or a hook after the view, has left is undone before the page is made."""
-        if self.platform is not None:
-            db.rollback()
+        self._undo()
         return super().handle_exception(e)
 
-    @contextmanager
-    def _undone_if_it_raises(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            if self.platform is not None:
-                db.rollback()
-            raise
+    def _undo(self) -> None:
+        if self.platform is not None:
+            db.rollback()
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Flask's, but every answer has the headers that keep pages safe, unless the app set them otherwise."""
+        if self.platform is not None:
+            start_response = cast("StartResponse", partial(_start_safely, start_response, self.safety_headers))
+        return super().wsgi_app(environ, start_response)
 
     def make_response(self, rv: Any) -> Response:
         """Flask's, but an error that nobody else made a page of gets one in the tenant's look."""
         if isinstance(rv, HTTPException) and self.platform is not None:
             rv = error_page(rv)
         return super().make_response(rv)
+
+
+def _start_safely(
+    start_response: StartResponse,
+    more: list[tuple[str, str]],
+    status: str,
+    headers: list[tuple[str, str]],
+    exc_info: Any = None,
+) -> Any:
+    # On the finished list, as four look-ups in Werkzeug's Headers would cost more than some views do.
+    present = {name.lower() for name, _ in headers}
+    headers.extend(pair for pair in more if pair[0].lower() not in present)
+    return start_response(status, headers, exc_info)
 
 
 def add_to_navigation(blueprint: Blueprint, endpoint: str = "index", title: str = "") -> None:

@@ -31,14 +31,7 @@ def theme() -> Response:
 def init_app(app: TenantApp) -> None:
     """Give an app the look: its blueprint, and the headers that keep pages safe."""
     app.register_blueprint(bp)
-    headers = _safety_headers(app)
-
-    def add_safety_headers(response: Response) -> Response:
-        for name, value in headers:
-            response.headers.setdefault(name, value)
-        return response
-
-    app.after_request(add_safety_headers)
+    app.safety_headers += _safety_headers(app)
     app.register_error_handler(DatabaseBusy, busy_page)
 
 
