@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenantry import Platform, current_tenant, db
-from tenantry.errors import DatabaseBusy, NoTenantContext, ReadOnlyUnit
-from tenantry.sqlite import SqliteDatabases
+from tenantry.errors import DatabaseBusy, DatabaseReplaced, NoTenantContext, ReadOnlyUnit
+from tenantry.sqlite import DatabaseFile, SqliteDatabases
 from tenantry.testing import client_of
 
 
@@ -115,6 +115,12 @@ def count() -> str:
     note = db.session.scalars(select(Note).where(Note.word.like("count-%"))).one()
     note.word = f"count-{int(note.word.removeprefix('count-')) + 1}"
     return note.word
+
+
+def new_database(path: Path) -> DatabaseFile:
+    sqlite3.connect(path).close()
+    path.touch()
+    return DatabaseFile.at(path, 1)
 
 
 @pytest.fixture
@@ -317,16 +323,14 @@ def test_connections_are_used_again_and_bounded(platform: Platform, acme: Any, g
 
 def test_the_table_of_connections_keeps_to_its_limit_and_counts_right(tmp_path: Path) -> None:
     databases = SqliteDatabases(idle=3)
-    paths = [tmp_path / f"{n}.db" for n in range(6)]
-    for path in paths:
-        sqlite3.connect(path).close()
-    lent = [(path, databases.lend(path, 1)) for path in paths for _ in range(2)]
+    files = [new_database(tmp_path / f"{n}.db") for n in range(6)]
+    lent = [(file, databases.lend(file)) for file in files for _ in range(2)]
     assert databases.lent == 12
-    for path, connection in lent:
-        databases.take_back(path, connection)
+    for file, connection in lent:
+        databases.take_back(file, connection)
     assert databases.lent == 0
     assert databases._count == 3 == sum(map(len, databases._idle.values()))
-    assert list(databases._idle) == [paths[4], paths[5]]
+    assert list(databases._idle) == [files[4], files[5]]
     databases.close_idle()
     assert databases._count == 0
 
@@ -335,39 +339,42 @@ def test_descriptors_stay_bounded_over_many_tenants(tmp_path: Path) -> None:
     databases = SqliteDatabases(idle=8)
     before = len(os.listdir("/proc/self/fd"))
     for n in range(200):
-        path = tmp_path / f"{n}.db"
-        sqlite3.connect(path).close()
-        connection = databases.lend(path, 1)
+        file = new_database(tmp_path / f"{n}.db")
+        connection = databases.lend(file)
         connection.execute(text("SELECT 1"))
         connection.rollback()
-        databases.take_back(path, connection)
+        databases.take_back(file, connection)
     assert len(os.listdir("/proc/self/fd")) - before <= 8 * 3
     databases.close_idle()
 
 
 def test_a_connection_with_an_open_transaction_is_not_kept(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    sqlite3.connect(path).close()
+    file = new_database(tmp_path / "a.db")
     databases = SqliteDatabases(idle=3)
-    connection = databases.lend(path, 1)
+    connection = databases.lend(file)
     connection.execute(text("SELECT 1"))
-    databases.take_back(path, connection)
+    databases.take_back(file, connection)
     assert databases._count == 0
 
 
-def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_not_made_and_one_that_was_replaced_is_not_used(tmp_path: Path) -> None:
     databases = SqliteDatabases(idle=3)
-    with pytest.raises(OperationalError, match="unable to open"):
-        databases.lend(tmp_path / "none.db", 1)
-    assert not (tmp_path / "none.db").exists()
+    file = new_database(tmp_path / "a.db")
+    (tmp_path / "a.db").rename(tmp_path / "b.db")
+    with pytest.raises(DatabaseReplaced):
+        databases.lend(file)
+    assert not (tmp_path / "a.db").exists()
+    new_database(tmp_path / "a.db")
+    with pytest.raises(DatabaseReplaced):
+        databases.lend(file)
     assert databases.lent == 0
+    assert databases._count == 0
 
 
 def test_a_path_with_odd_characters_is_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=memory#%41 b.db"
-    sqlite3.connect(path).close()
     databases = SqliteDatabases(idle=1)
-    with databases.direct(path, 1, "write") as connection:
+    with databases.direct(new_database(path), "write") as connection:
         connection.execute(text("CREATE TABLE t (x)"))
         connection.commit()
     with sqlite3.connect(path) as check:
@@ -380,7 +387,10 @@ def test_the_size_of_a_database_is_limited(platform: Platform, write: Callable[[
     with platform.tenant("acme"):
         pass
     file = platform.registry["acme"].database_file
-    with databases.direct(file, 1, "write") as connection, pytest.raises(OperationalError, match="full"):
+    with (
+        databases.direct(DatabaseFile.at(file, 1), "write") as connection,
+        pytest.raises(OperationalError, match="full"),
+    ):
         connection.execute(text("CREATE TABLE big (x BLOB)"))
         for _ in range(40):
             connection.execute(text("INSERT INTO big VALUES (zeroblob(65536))"))
@@ -441,7 +451,7 @@ def test_teardown_does_not_assume_that_setup_succeeded(platform: Platform) -> No
         pass
     platform.databases.close_idle()
     file.rename(file.with_suffix(".away"))
-    with pytest.raises(OperationalError), platform.tenant("acme"):
+    with pytest.raises(DatabaseReplaced), platform.tenant("acme"):
         words()
     assert platform.databases.lent == 0
 

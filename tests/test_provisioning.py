@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from conftest import ROOT, environ_without_tenantry
 from tenantry import Platform, db
-from tenantry.errors import TenantUnavailable
+from tenantry.errors import BadToken, StateError, TenantUnavailable
 from tenantry.provisioning import create_database, provision
 from tenantry.testing import TWO_TENANTS, client_of, make_platform
 
@@ -48,7 +49,11 @@ def test_state_is_private(tmp_path: Path) -> None:
     file = platform.registry["acme"].database_file
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert sorted(path.name for path in file.parent.iterdir() if "tenant.db-" not in path.name) == ["lock", "tenant.db"]
+    assert sorted(path.name for path in file.parent.iterdir() if "tenant.db-" not in path.name) == [
+        "deed",
+        "lock",
+        "tenant.db",
+    ]
 
 
 def test_the_schema_comes_from_migrations_and_fits_the_models(tmp_path: Path) -> None:
@@ -207,6 +212,64 @@ def test_a_damaged_database_takes_its_tenant_down_and_nobody_else(tmp_path: Path
     assert client_of(platform, "globex").get("/").status_code == 200
     assert file.read_bytes() == damage
     assert platform.databases.lent == 0
+
+
+def test_a_database_that_is_gone_is_not_silently_begun_anew(tmp_path: Path) -> None:
+    """An empty site where a customer's was would look like all is well."""
+    platform = make_platform(tmp_path)
+    platform.tenant_app("acme")
+    file = platform.registry["acme"].database_file
+    away = file.rename(tmp_path / "away.db")
+    later = make_platform(tmp_path)
+    assert client_of(later, "acme").get("/").status_code == 503
+    with pytest.raises(
+        TenantUnavailable, match=r"tenant.db is gone, and the tenant had one. Bring it back from a backup"
+    ):
+        later.tenant_app("acme")
+    with pytest.raises(StateError, match="is gone"):
+        provision(later, later.registry["acme"])
+    assert not file.exists()
+    away.rename(file)
+    assert client_of(make_platform(tmp_path), "acme").get("/").status_code == 200
+
+
+def test_row_35_another_tenants_database_is_not_taken(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    acme, globex = (platform.tenant_app(slug).tenant for slug in ("acme", "globex"))
+    platform.databases.close_idle()
+    shutil.copy(globex.database_file, acme.database_file)
+    with pytest.raises(TenantUnavailable, match="is the database of another tenant, or of an earlier one"):
+        make_platform(tmp_path).tenant_app("acme")
+
+
+def test_row_26_a_tenant_made_again_while_the_worker_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.app._SURE", 0.0)
+    platform = make_platform(tmp_path)
+    with platform.tenant("acme"):
+        db.session.execute(text("UPDATE page SET title = 'of the old tenant'"))
+    before = platform.tenant_app("acme")
+    kept = before.signer.sign("session", {"user": 1}, 60)
+    shutil.rmtree(before.tenant.state)
+    answer = client_of(platform, "acme").get("/help/")
+    assert answer.status_code == 200
+    assert "of the old tenant" not in answer.text
+    after = platform.tenant_app("acme")
+    assert after is not before
+    assert after.tenant.deed != before.tenant.deed
+    with pytest.raises(BadToken):
+        after.signer.verify("session", kept)
+    assert platform.databases.lent == 0
+
+
+def test_an_app_whose_database_was_replaced_reads_neither_the_old_nor_the_new(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    app = platform.tenant_app("acme")
+    platform.databases.close_idle()
+    shutil.rmtree(app.tenant.state)
+    make_platform(tmp_path).tenant_app("acme")
+    answer = app.test_client().get("/help/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert app.test_client().get("/demo/").status_code == 200
 
 
 def test_creating_is_told_apart_from_being_there(tmp_path: Path) -> None:

@@ -85,8 +85,7 @@ def test_a_connection_that_is_left_behind_fails_the_test(project: pytest.Pyteste
         project,
         """
         def test_leaky(platform):
-            tenant = platform.tenant_app("acme").tenant
-            platform.databases.lend(tenant.database_file, 1)
+            platform.databases.lend(platform.tenant_app("acme").database)
         """,
     )
     result.assert_outcomes(passed=1, errors=1)

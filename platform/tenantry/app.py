@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from flask import has_app_context
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from .tenant_app import TenantApp
 
 log = logging.getLogger("tenantry")
+
+#: Seconds for which a tenant's database is taken to be the file that it was.
+_SURE = 1.0
 
 
 class Entrance:
@@ -104,7 +108,7 @@ class Platform:
         if refusal is not None:
             return refusal(environ, start_response)
         try:
-            app = self.live.get(tenant)
+            app = self._find_app(tenant)
         except TenantUnavailable as error:
             reason = str(error) if tenant.settings.environment == "development" else ""
             return pages.unavailable(error.retry_after, reason)(environ, start_response)
@@ -116,7 +120,23 @@ class Platform:
         :raises UnknownTenant: if there is no such tenant.
         :raises TenantUnavailable: if its app cannot be built.
         """
-        return self.live.get(self.registry[slug])
+        return self._find_app(self.registry[slug])
+
+    def _find_app(self, tenant: Tenant) -> TenantApp:
+        """Return the live app; a new one if the tenant's database is another than the one it was built for.
+
+        A tenant may be removed and made again, or restored, while this worker runs, and its keys and data with it.
+        """
+        app = self.live.get(tenant)
+        now = monotonic()
+        if now < app.sure_until:
+            return app
+        if not app.database.is_there():
+            self.live.drop(app)
+            self.databases.close_idle(app.database)
+            app = self.live.get(tenant)
+        app.sure_until = now + _SURE
+        return app
 
     @contextmanager
     def tenant(self, slug: str) -> Iterator[Tenant]:

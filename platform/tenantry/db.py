@@ -48,13 +48,13 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_connection", "_databases", "database_file", "mode", "session")
+    __slots__ = ("_connection", "_databases", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
-        self.database_file = app.database_file
+        self.database = app.database
         self._databases = app.platform.databases
-        self._connection = self._databases.lend(app.database_file, app.tenant.limits.database_mb)
+        self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
         self.session = Session(self._connection)
 
@@ -69,7 +69,7 @@ class UnitOfWork:
         try:
             self.session.close()
         finally:
-            self._databases.take_back(self.database_file, self._connection)
+            self._databases.take_back(self.database, self._connection)
 
 
 def init_app(app: Flask) -> None:
@@ -122,7 +122,7 @@ def _outer_unit(app: TenantApp) -> UnitOfWork | None:
     context = getattr(app_ctx, "_tenantry_outer", None)
     while context is not None:
         unit: UnitOfWork | None = getattr(context, "_tenantry_unit", None)
-        if unit is not None and unit.database_file == app.database_file:
+        if unit is not None and unit.database == app.database:
             return unit
         context = getattr(context, "_tenantry_outer", None)
     return None

@@ -30,9 +30,11 @@ class Deed:
     furnished: bool
 
 
-def issue(connection: Connection) -> None:
-    """Write a new deed into a new database."""
-    connection.execute(insert(DeedRow).values(id=uuid4().hex, created_at=_now(), furnished_at=None))
+def issue(connection: Connection) -> UUID:
+    """Write a new deed into a new database, and return it."""
+    deed = uuid4()
+    connection.execute(insert(DeedRow).values(id=deed.hex, created_at=_now(), furnished_at=None))
+    return deed
 
 
 def read(connection: Connection) -> Deed | None:

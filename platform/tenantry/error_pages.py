@@ -6,7 +6,7 @@ from flask import Response, current_app, render_template
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
-from .errors import DatabaseBusy
+from .errors import DatabaseUnavailable
 
 
 def error_page(error: HTTPException) -> HTTPException | Response:
@@ -23,8 +23,8 @@ def error_page(error: HTTPException) -> HTTPException | Response:
         return error
 
 
-def busy_page(error: DatabaseBusy) -> HTTPException:
-    """Return the answer where a write waited too long for another: try again."""
+def busy_page(error: DatabaseUnavailable) -> HTTPException:
+    """Return the answer where the database cannot be used just now: try again."""
     return ServiceUnavailable(str(error), retry_after=1)
 
 
@@ -39,7 +39,7 @@ def _can_link() -> bool:
 
 
 def _render(error: HTTPException) -> Response:
-    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseBusy):
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseUnavailable):
         error = busy_page(error.original_exception)
     response = error.get_response()
     said = error.description if error.description != type(error).description else None

@@ -138,8 +138,19 @@ class BadSetup(TenantryError):
     """Something that a tenant's configuration or folder names does not fit the blueprints."""
 
 
-class DatabaseBusy(TenantryError):
-    """Another writer held the tenant's database for longer than the busy timeout. Answered 503 with Retry-After."""
+class DatabaseUnavailable(TenantryError):
+    """The tenant's database cannot be used just now. Answered 503 with Retry-After."""
+
+
+class DatabaseReplaced(DatabaseUnavailable):
+    """Another file stands where the tenant's database was, so the app that knew the old one must not go on with it."""
+
+    def __str__(self) -> str:
+        return "The tenant's database was replaced by another one meanwhile. Ask again, and the new one answers."
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """Another writer held the tenant's database for longer than the busy timeout."""
 
     def __str__(self) -> str:
         return "The tenant's database is busy with another write. Nothing of this one was kept; send it again."

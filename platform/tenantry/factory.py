@@ -38,9 +38,10 @@ def create_app(tenant: Tenant | str, *, platform: Platform | None = None) -> Ten
     :raises TenantryError: if anything that the configuration names does not work, or the tenant's state is unusable.
     """
     platform, tenant = _find(tenant, platform)
-    deed = take_possession(platform, tenant)
-    app = assemble(platform, tenant, deed.id)
-    if not deed.furnished:
+    possession = take_possession(platform, tenant)
+    app = assemble(platform, tenant, possession.deed.id)
+    app.database = possession.database
+    if not possession.deed.furnished:
         furnish(app)
     return app
 

@@ -73,6 +73,14 @@ class LiveApps:
             self._touch(tenant.slug)
         return found[1]
 
+    def drop(self, app: TenantApp) -> None:
+        """Drop one app, unless another was built in its place already."""
+        slug = app.tenant.slug
+        if (found := self._apps.get(slug)) is not None and found[1] is app:
+            self._apps.pop(slug, None)
+        if self._leaving.get(slug) is app:
+            self._leaving.pop(slug, None)
+
     def forget(self) -> None:
         """Drop every app, so that each is built anew when it is next asked for."""
         self._leaving.clear()

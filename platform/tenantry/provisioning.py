@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import db
 from . import deed as deeds
 from .errors import NotProvisioned, SchemaBehind, StateError
-from .files import locked, make_private_folder
-from .sqlite import create_file
+from .files import locked, make_private_folder, write_atomically
+from .sqlite import DEED_FILE, DatabaseFile, create_file
 
 if TYPE_CHECKING:
     from .app import Platform
@@ -25,64 +26,94 @@ if TYPE_CHECKING:
 FirstContent = Callable[[], None]
 
 
-def take_possession(platform: Platform, tenant: Tenant) -> deeds.Deed:
-    """Return the deed of a tenant's database, which is made now if it is new and that is allowed.
+@dataclass(frozen=True, slots=True)
+class Possession:
+    """A tenant's database, found and known by its deed."""
+
+    database: DatabaseFile
+    deed: deeds.Deed
+
+
+def take_possession(platform: Platform, tenant: Tenant) -> Possession:
+    """Return a tenant's database and deed. The database is made now if it is new and that is allowed.
 
     :raises NotProvisioned: if it is not there, and the operator creates databases by command.
     :raises SchemaBehind: if its tables are older than the blueprints.
+    :raises StateError: if it is not there but was, or is another tenant's.
     """
     if not tenant.database_file.exists():
-        if tenant.settings.provision == "manual":
+        if tenant.settings.provision == "manual" and not _deed_file(tenant).exists():
             raise NotProvisioned(tenant.slug)
         create_database(platform, tenant)
-    with platform.databases.direct(tenant.database_file, tenant.limits.database_mb, "read") as connection:
+    with platform.databases.direct(_database_of(tenant), "read") as connection:
         if not platform.schema.is_current(connection):
             raise SchemaBehind(tenant.slug)
         deed = deeds.read(connection)
-    if deed is None:
-        raise StateError(
-            f"{tenant.database_file} has no deed. Restore it from a backup, or move it away to begin anew."
-        )
-    return deed
+    _check_deed(tenant, deed)
+    assert deed is not None
+    return Possession(_database_of(tenant), deed)
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:
-    """Make a tenant's database with its tables and deed. Return whether it was made: once, however many ask at once."""
+    """Make a tenant's database with its tables and deed. Return whether it was made: once, however many ask at once.
+
+    :raises StateError: if the tenant had one already, and it is gone.
+    """
     file = tenant.database_file
     make_private_folder(file.parent)
     with locked(file.parent / "lock"):
         if file.exists():
             return False
-        _clear_drafts(file.parent)
+        if _deed_file(tenant).exists():
+            raise StateError(
+                f"The database {file} is gone, and the tenant had one. Bring it back from a backup; or, to begin anew "
+                f"with an empty one, remove the folder {file.parent}."
+            )
+        for draft in file.parent.glob("draft-*"):  # left by a run that was cut short; the lock says it is over
+            draft.unlink()
         draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
         create_file(draft)
-        with platform.databases.direct(draft, tenant.limits.database_mb, "write") as connection:
+        with platform.databases.direct(DatabaseFile.at(draft, tenant.limits.database_mb), "write") as connection:
             platform.schema.upgrade(connection)
-            deeds.issue(connection)
+            deed = deeds.issue(connection)
             connection.commit()
-        platform.databases.close_idle(file)
         draft.replace(file)
+        write_atomically(_deed_file(tenant), f"{deed}\n".encode())
     return True
-
-
-def _clear_drafts(folder: Path) -> None:
-    """Remove what a run that was cut short left behind; the lock says that no other run is under way."""
-    for draft in folder.glob("draft-*"):
-        draft.unlink(missing_ok=True)
 
 
 def update_database(platform: Platform, tenant: Tenant) -> bool:
     """Bring a tenant's tables to the newest version. Return whether there was anything to do."""
-    with (
-        locked(tenant.state / "lock"),
-        platform.databases.direct(tenant.database_file, tenant.limits.database_mb, "write") as connection,
-    ):
+    with locked(tenant.state / "lock"), platform.databases.direct(_database_of(tenant), "write") as connection:
         if platform.schema.is_current(connection):
             return False
         connection.rollback()
         platform.schema.upgrade(connection)
         connection.commit()
     return True
+
+
+def _database_of(tenant: Tenant) -> DatabaseFile:
+    return DatabaseFile.at(tenant.database_file, tenant.limits.database_mb)
+
+
+def _deed_file(tenant: Tenant) -> Path:
+    """A copy of the deed: it tells a new tenant from one whose database is gone, or was taken for another's."""
+    return tenant.state / DEED_FILE
+
+
+def _check_deed(tenant: Tenant, deed: deeds.Deed | None) -> None:
+    file, copy = tenant.database_file, _deed_file(tenant)
+    if deed is None:
+        raise StateError(f"{file} has no deed. Bring it back from a backup, or move it away to begin anew.")
+    with locked(tenant.state / "lock"):
+        if not copy.exists():  # a run was cut short between the database and its copy of the deed
+            write_atomically(copy, f"{deed.id}\n".encode())
+    if copy.read_text().strip() != str(deed.id):
+        raise StateError(
+            f"{file} is the database of another tenant, or of an earlier one: its deed is {deed.id}, and the one in "
+            f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
+        )
 
 
 def furnish(app: TenantApp) -> None:

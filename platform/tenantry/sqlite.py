@@ -14,17 +14,56 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
 
-from .errors import DatabaseBusy, ReadOnlyUnit
+from .errors import DatabaseBusy, DatabaseReplaced, ReadOnlyUnit
 
 #: Milliseconds that a statement waits for another writer of the same tenant before it gives up.
 BUSY_TIMEOUT = 1000
+#: Name of the copy of the deed, beside the database.
+DEED_FILE = "deed"
 _PAGE = 4096  # bytes; SQLite's default page size since 3.12.0
 _MODES = {"read": "BEGIN", "write": "BEGIN IMMEDIATE", "deferred": "BEGIN"}
+
+
+class DatabaseFile(NamedTuple):
+    """One tenant's database as it was found: a file, and not only a name that another file may get.
+
+    :ivar path: where it is.
+    :ivar stamp: which file that was. Its inode alone would not do, as the system gives the number of a removed file to
+        the next one; so the deed beside it, which is written once, lends its time.
+    :ivar pages: the largest size to which it may grow, in pages of 4 KiB.
+    """
+
+    path: str
+    stamp: tuple[int, int]
+    pages: int
+
+    @classmethod
+    def at(cls, path: Path, megabytes: int) -> DatabaseFile:
+        """Return the file that is at ``path`` now, which may grow to so many MiB.
+
+        :raises FileNotFoundError: if there is none.
+        """
+        return cls(str(path), _stamp(str(path)), megabytes * 1024 * 1024 // _PAGE)
+
+    def is_there(self) -> bool:
+        """Whether this very file is still at its place."""
+        try:
+            return _stamp(self.path) == self.stamp
+        except FileNotFoundError:
+            return False
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        deed = os.stat(os.path.join(os.path.dirname(path), DEED_FILE)).st_mtime_ns
+    except FileNotFoundError:
+        deed = 0
+    return os.stat(path).st_ino, deed
 
 
 class SqliteDatabases:
@@ -38,96 +77,99 @@ class SqliteDatabases:
         self.lent = 0
         self._opening = threading.local()
         self._lock = threading.Lock()
-        self._idle: OrderedDict[Path, list[Connection]] = OrderedDict()
+        self._idle: OrderedDict[DatabaseFile, list[Connection]] = OrderedDict()
         self._count = 0
         self.engine: Engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "handle_error", _translate)
         _close_before_fork(self)
 
-    def lend(self, path: Path, megabytes: int) -> Connection:
-        """Return a connection to the file at ``path``, for one unit of work.
+    def lend(self, file: DatabaseFile) -> Connection:
+        """Return a connection to a file, for one unit of work.
 
-        :param path: an existing database file; it is never created here.
-        :param megabytes: the largest size to which the file may grow, in MiB.
-        :raises sqlalchemy.exc.OperationalError: if the file is not there or is not a database.
+        :raises DatabaseReplaced: if another file is at its place, or none. None is ever made here.
+        :raises sqlalchemy.exc.OperationalError: if it cannot be opened.
         """
         with self._lock:
             self.lent += 1
-            kept = self._idle.get(path)
-            if kept:
-                self._count -= 1
-                connection = kept.pop()
-                if not kept:
-                    del self._idle[path]
-                return connection
+            if kept := self._idle.get(file):
+                return self._pop(file, kept)
         try:
-            return self._connect(path, megabytes)
+            return self._connect(file)
         except BaseException:
-            self._forget_loan()
+            with self._lock:
+                self.lent -= 1
             raise
 
-    def take_back(self, path: Path, connection: Connection) -> None:
+    def take_back(self, file: DatabaseFile, connection: Connection) -> None:
         """Keep a lent connection for the next unit of work, or close it if it broke or too many are open."""
         sound = not (connection.closed or connection.invalidated or connection.in_transaction())
         surplus = [] if sound else [connection]
         with self._lock:
             self.lent -= 1
             if sound:
-                self._idle.setdefault(path, []).append(connection)
-                self._idle.move_to_end(path)
+                self._idle.setdefault(file, []).append(connection)
+                self._idle.move_to_end(file)
                 self._count += 1
             while self._count > self.limit:
-                surplus.append(self._pop_oldest())
+                surplus.append(self._pop(*next(iter(self._idle.items()))))
         for each in surplus:
             each.close()
 
     @contextmanager
-    def direct(self, path: Path, megabytes: int, mode: str) -> Iterator[Connection]:
+    def direct(self, file: DatabaseFile, mode: str) -> Iterator[Connection]:
         """Open a connection past the table, for one piece of work, and close it after."""
-        connection = self._connect(path, megabytes)
+        connection = self._connect(file)
         connection.info["mode"] = mode
         try:
             yield connection
         finally:
             connection.close()
 
-    def close_idle(self, path: Path | None = None) -> None:
+    def close_idle(self, file: DatabaseFile | None = None) -> None:
         """Close the connections that nobody has: those of one file, or all."""
         with self._lock:
-            paths = [path] if path else list(self._idle)
-            closing = [connection for each in paths for connection in self._idle.pop(each, ())]
+            files = [file] if file else list(self._idle)
+            closing = [connection for each in files for connection in self._idle.pop(each, ())]
             self._count -= len(closing)
         for connection in closing:
             connection.close()
 
-    def _forget_loan(self) -> None:
-        with self._lock:
-            self.lent -= 1
-
-    def _pop_oldest(self) -> Connection:
-        path, kept = next(iter(self._idle.items()))
-        connection = kept.pop(0)
-        if not kept:
-            del self._idle[path]
+    def _pop(self, file: DatabaseFile, kept: list[Connection]) -> Connection:
+        """Take the connection of a file that was used last, with the lock held."""
         self._count -= 1
+        connection = kept.pop()
+        if not kept:
+            del self._idle[file]
         return connection
 
-    def _connect(self, path: Path, megabytes: int) -> Connection:
-        self._opening.path, self._opening.pages = path, megabytes * 1024 * 1024 // _PAGE
+    def _connect(self, file: DatabaseFile) -> Connection:
+        self._opening.file = file
         try:
-            return self.engine.connect()  # it calls _open at once, in this thread
+            connection = self.engine.connect()  # it calls _open at once, in this thread
         finally:
-            del self._opening.path, self._opening.pages
+            del self._opening.file
+        if not file.is_there():
+            connection.close()
+            raise DatabaseReplaced()
+        return connection
 
     def _open(self) -> sqlite3.Connection:
+        file: DatabaseFile = self._opening.file
         # mode=rw refuses a missing file, where SQLite would otherwise make an empty one and hide the loss.
-        uri = f"file:{quote(str(self._opening.path))}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64)
+        uri = f"file:{quote(file.path)}?mode=rw"
+        try:
+            connection = sqlite3.connect(
+                uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+        except sqlite3.OperationalError:
+            if not file.is_there():
+                raise DatabaseReplaced() from None
+            raise
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA max_page_count = {self._opening.pages}")
+            connection.execute(f"PRAGMA max_page_count = {file.pages}")
         except BaseException:
             connection.close()
             raise

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .app import Platform
     from .registry import Tenant
     from .signing import TenantSigner
+    from .sqlite import DatabaseFile
 
 
 class TenantApp(Flask):
@@ -34,6 +35,8 @@ class TenantApp(Flask):
     :ivar source: the tenant as the registry holds it, by which a change of its configuration shows.
     :ivar platform: the platform that serves it.
     :ivar signer: signs and verifies with this tenant's keys.
+    :ivar database: the tenant's database, as the file that it was when the app was built.
+    :ivar sure_until: time, of the monotonic clock, until which that file need not be looked at again.
     :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
     :ivar safety_headers: added to each answer that does not have them.
     :ivar navigation: endpoint and title of each page that the shipped look links at the top.
@@ -45,7 +48,8 @@ class TenantApp(Flask):
     signer: TenantSigner = None  # type: ignore[assignment]
     overlay: Path | None = None
     source: Tenant | None = None
-    database_file: Path
+    database: DatabaseFile
+    sure_until: float = 0.0
     _canonical: MapAdapter | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +64,6 @@ class TenantApp(Flask):
         app = cls.__new__(cls)
         app.tenant, app.platform = tenant, platform
         app.overlay = tenant.folder if tenant.folder.is_dir() else None
-        app.database_file = tenant.database_file
         app.__init__(**kwargs)  # type: ignore[misc]  # Flask's __init__ asks for the name, which is the tenant's
         return app
 

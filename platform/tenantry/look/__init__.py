@@ -12,7 +12,7 @@ from flask import Blueprint, Response, current_app
 
 from ..context import current_tenant
 from ..error_pages import busy_page
-from ..errors import DatabaseBusy
+from ..errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
@@ -32,7 +32,7 @@ def init_app(app: TenantApp) -> None:
     """Give an app the look: its blueprint, and the headers that keep pages safe."""
     app.register_blueprint(bp)
     app.safety_headers += _safety_headers(app)
-    app.register_error_handler(DatabaseBusy, busy_page)
+    app.register_error_handler(DatabaseUnavailable, busy_page)
 
 
 def _safety_headers(app: TenantApp) -> list[tuple[str, str]]:
