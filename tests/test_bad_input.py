@@ -43,7 +43,7 @@ def gunicorn(folder: Path, port: int | None = None) -> subprocess.CompletedProce
         pytest.param(None, "tenants.toml: cannot be read (No such file or directory)", id="missing"),
         pytest.param(
             '[platform]\nstate_dir = "taken/var"\n' + GOOD,
-            "cannot be written to (Not a directory). Give it to the user that runs Tenantry, or name another folder",
+            "cannot be written to (File exists). Give it to the user that runs Tenantry, or name another folder",
             id="state folder",
         ),
     ],

@@ -43,9 +43,17 @@ def test_check_says_that_all_is_well(run: Run) -> None:
     assert as_json(run("check", "--json")) == {"ok": True, "problems": []}
 
 
-def test_check_touches_no_database(run: Run, site: Path) -> None:
-    run("check")
-    assert list((site / "var").glob("**/*.db")) == []
+@pytest.mark.parametrize("arguments", [["check"], ["list"], ["show", "acme"], ["routes", "acme"]], ids=" ".join)
+def test_commands_that_look_write_nothing(run: Run, site: Path, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 0
+    assert not (site / "var").exists()
+
+
+def test_check_says_that_the_state_folder_cannot_be_used(run: Run, site: Path) -> None:
+    (site / "var").write_text("a file")
+    result = run("check")
+    assert result.exit_code == 1
+    assert f"platform.state_dir: '{site / 'var'}' cannot be used, as {site / 'var'} is not a folder." in result.stderr
 
 
 def test_check_tells_every_mistake_and_exits_with_1(run: Run, site: Path) -> None:
@@ -216,6 +224,17 @@ def test_shell_has_the_models_and_commits_at_the_end(run: Run, site: Path) -> No
     assert "acme" in result.output
     piped = run("shell", "globex", input="print(db.session.scalar(select(Page.title)))\n")
     assert piped.output == "Willkommen\n"
+
+
+@pytest.mark.parametrize("leave", ["exit()", "import sys; sys.exit(0)", ""])
+def test_leaving_the_shell_keeps_what_was_written(run: Run, leave: str) -> None:
+    code = f"db.session.add(Page(section='help', slug='kept', title='kept', body=''))\n{leave}"
+    assert run("shell", "acme", "-c", code).exit_code == 0
+    assert "kept" in run("shell", "acme", "-c", "print(db.session.scalars(select(Page.slug)).all())").output
+
+
+def test_the_shells_exit_status_is_ones_own(run: Run) -> None:
+    assert run("shell", "acme", "-c", "raise SystemExit(3)").exit_code == 3
 
 
 def test_an_error_in_the_shell_undoes_what_was_written(run: Run) -> None:

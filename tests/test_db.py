@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, abort, stream_with_context
+from flask import Blueprint, Flask, Response, abort, request, session, stream_with_context, url_for
 from sqlalchemy import Integer, String, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenantry import Platform, current_tenant, db
-from tenantry.errors import DatabaseBusy, DatabaseReplaced, NoTenantContext, ReadOnlyUnit
+from tenantry.errors import BegunTooLate, DatabaseBusy, DatabaseReplaced, NoTenantContext, ReadOnlyUnit
 from tenantry.sqlite import DatabaseFile, SqliteDatabases
 from tenantry.testing import client_of
 
@@ -266,6 +266,83 @@ def test_a_session_that_was_kept_from_an_outer_context_stays_with_its_own_tenant
         kept = db.session._get_current_object()  # type: ignore[attr-defined]
         with platform.tenant("globex"):
             assert list(kept.scalars(select(Note.word))) == ["a"]
+
+
+def test_the_inner_part_of_the_same_tenant_is_undone_by_itself(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        add("outer")
+        with pytest.raises(ZeroDivisionError), platform.tenant("acme"):
+            add("inner")
+            raise ZeroDivisionError
+        assert words() == ["outer"]
+    with platform.tenant("acme"):
+        assert words() == ["outer"]
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+def test_choosing_a_mode_after_a_write_raises_and_loses_nothing(platform: Platform, flushed: bool) -> None:
+    with platform.tenant("acme"):
+        add("a")
+        if flushed:
+            db.session.flush()
+        with pytest.raises(BegunTooLate, match="Call it before the first query"):
+            db.begin(write=False)
+        with pytest.raises(BegunTooLate), platform.tenant("acme"):
+            db.begin(write=False)
+    with platform.tenant("acme"):
+        assert words() == ["a"]
+
+
+def test_inside_anothers_request_that_request_is_out_of_sight(platform: Platform) -> None:
+    """Its session, its links and its way of using the database are the other tenant's."""
+    seen: dict[str, Any] = {}
+
+    def outer() -> str:
+        session["user"] = "of acme"
+        with platform.tenant("globex"):
+            seen["link"] = url_for("notes.index", _external=True)
+            seen["session"] = dict(session)
+            seen["path"] = request.path
+            add("written inside a GET of another")
+        seen["after"] = (session["user"], url_for("notes.index"), request.path)
+        return ""
+
+    platform.tenant_app("acme").view_functions["notes.index"] = outer
+    assert client_of(platform, "acme").get("/").status_code == 200
+    assert seen == {
+        "link": "http://globex.localhost/",
+        "session": {},
+        "path": "/",
+        "after": ("of acme", "/acme/", "/"),
+    }
+    with platform.tenant("globex"):
+        assert words() == ["written inside a GET of another"]
+
+
+def test_a_post_inside_which_another_tenant_is_entered_takes_no_context_with_it(platform: Platform) -> None:
+    def outer(word: str) -> str:
+        with pytest.raises(ZeroDivisionError), platform.tenant("globex"):
+            add("undone")
+            raise ZeroDivisionError
+        add(word)
+        return current_tenant.slug
+
+    platform.tenant_app("acme").view_functions["notes.add_one"] = outer
+    assert client_of(platform, "acme").post("/add/kept").text == "acme"
+    for slug, expected in (("acme", ["kept"]), ("globex", [])):
+        with platform.tenant(slug):
+            assert words() == expected
+
+
+def test_a_writer_does_not_write_into_a_file_that_was_taken_away(platform: Platform, globex: Any) -> None:
+    globex.get("/")
+    file = platform.registry["globex"].database_file
+    app = platform.tenant_app("globex")
+    file.rename(file.with_suffix(".away"))
+    assert app.test_client().post("/add/a").status_code == 503
+    assert app.test_client().get("/read-then-write/a").status_code == 503
+    file.with_suffix(".away").rename(file)
+    assert globex.get("/").json["words"] == []
 
 
 def test_a_request_of_one_tenant_inside_anothers_context(platform: Platform, globex: Any) -> None:

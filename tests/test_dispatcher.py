@@ -74,6 +74,8 @@ def _decoded(raw: str) -> str:
         pytest.param("/acme%2f..%2fglobex/", "refused  /acme/../globex/", id="row 3: encoded slash and dots"),
         pytest.param("/acme%2fpage", "refused  /acme/page", id="row 3: encoded slash after the door"),
         pytest.param("/acme%2feu/x", "refused  /acme/eu/x", id="row 3: encoded slash inside a nested door"),
+        pytest.param("/acme%2feu", "refused  /acme/eu", id="row 3: encoded slash inside a nested door, at the end"),
+        pytest.param("/acme%2feu?a=1", "refused  /acme/eu", id="row 3: the same with a query"),
         pytest.param("/acme/eu%2fx", "refused  /acme/eu/x", id="row 3: encoded slash after a nested door"),
         pytest.param("//acme/", "refused  //acme/", id="row 5: two slashes"),
         pytest.param("/%2facme/", "refused  //acme/", id="row 5: an encoded second slash"),

@@ -181,8 +181,8 @@ def test_every_variable_that_is_read_is_documented() -> None:
         read |= set(re.findall(r'os\.environ(?:\.get|\.setdefault)?[(\[]"([A-Z_]+)"', path.read_text()))
         read |= set(re.findall(r'^(?:CONFIG|ENVIRONMENT) = "([A-Z_]+)"', path.read_text(), re.M))
     documented = (ROOT / "docs" / "operating.md").read_text()
-    # Set by gunicorn for its own child; nothing that an operator sets.
-    assert {name for name in read - {"GUNICORN_FD"} if f"`{name}`" not in documented} == set()
+    # Set by gunicorn or systemd for their own children; nothing that an operator sets.
+    assert {name for name in read - {"GUNICORN_FD", "LISTEN_FDS"} if f"`{name}`" not in documented} == set()
 
 
 def test_the_operators_toml_is_valid(tmp_path: Path) -> None:

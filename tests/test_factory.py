@@ -107,6 +107,43 @@ def test_configuration_is_the_tenants_own(tmp_path: Path, shop: str) -> None:
     assert platform.tenant_app("acme").config["MAX_CONTENT_LENGTH"] == 3 * 1024 * 1024
 
 
+def test_lists_in_the_defaults_are_each_apps_own(tmp_path: Path, shop: str) -> None:
+    text = toml(shop).replace("[tenants.acme]", '[defaults.config]\nALLOWED = ["a"]\n[tenants.acme]')
+    platform = make_platform(tmp_path, text)
+    platform.tenant_app("acme").config["ALLOWED"].append("b")
+    assert platform.tenant_app("globex").config["ALLOWED"] == ["a"]
+
+
+def test_a_rotation_renews_the_keys_of_live_apps(tmp_path: Path, shop: str) -> None:
+    own = "0123456789abcdefghijklmnopqrstuvwxyz"
+    platform = make(tmp_path, shop, more=f'config = {{ SECRET_KEY = "{own}" }}')
+    acme, globex = platform.tenant_app("acme"), platform.tenant_app("globex")
+    before = acme.secret_key
+    platform.keys.rotate(verify_days=0)
+    platform.keys.active()
+    assert acme.secret_key != before
+    assert acme.config["SECRET_KEY_FALLBACKS"] == []
+    assert globex.secret_key == own
+    assert platform.tenant_app("acme") is acme
+
+
+def test_two_blueprints_of_one_name_in_a_list_are_refused(tmp_path: Path, shop: str, write: Write) -> None:
+    write(f"{shop}/other/__init__.py", "from flask import Blueprint\nbp = Blueprint('shop', __name__)\n")
+    text = toml("x").replace('"x"', f'["{shop}.shop:bp", "{shop}.other:bp"]')
+    assert "Two blueprints are called 'shop'" in failure(make_platform(tmp_path, text))
+
+
+def test_migrations_of_a_listed_blueprint_are_found_beside_its_module(
+    tmp_path: Path, write: Write, package: str
+) -> None:
+    write(f"{package}/views.py", "from flask import Blueprint\nbp = Blueprint('views', __name__)\n")
+    write(f"{package}/migrations/x.py", "")
+    platform = make_platform(tmp_path, toml("x").replace('"x"', f'["{package}.views:bp"]'))
+    assert platform.blueprints.folders("migrations") == (tmp_path / package / "migrations",)
+    write(f"{package}/migrations/env.py", "")  # the application's own Alembic
+    assert platform.blueprints.folders("migrations") == ()
+
+
 @pytest.mark.parametrize(("name", "testing"), [("production", False), ("development", False), ("testing", True)])
 def test_environments(tmp_path: Path, shop: str, monkeypatch: pytest.MonkeyPatch, name: str, testing: bool) -> None:
     monkeypatch.setenv("TENANTRY_ENV", name)
@@ -394,6 +431,16 @@ def test_an_overlay_with_a_bad_template_is_told_with_its_line(tmp_path: Path, sh
         "Expected an expression, got 'end of statement block'"
     )
     assert client_of(platform, "globex").get("/shop/").status_code == 200
+
+
+def test_an_overlay_with_an_unknown_filter_is_told(tmp_path: Path, shop: str, write: Write) -> None:
+    write("tenants/acme/templates/shop/index.html", "{{ 1 | nosuch }}")
+    assert "line 1, is not valid: No filter named 'nosuch'." in failure(make(tmp_path, shop))
+
+
+def test_an_editors_hidden_files_in_an_overlay_are_nobodys_business(tmp_path: Path, shop: str, write: Write) -> None:
+    write("tenants/acme/templates/shop/.index.html.swp", "").write_bytes(b"\xff\x00{%")
+    assert client_of(make(tmp_path, shop), "acme").get("/shop/").status_code == 200
 
 
 def test_an_overlay_that_is_not_utf_8_is_told(tmp_path: Path, shop: str, write: Write) -> None:

@@ -154,7 +154,8 @@ def test_a_new_key_signs_only_once_every_worker_must_have_seen_it(path: Path) ->
 
 def test_a_rotation_reaches_another_ring_without_a_restart(path: Path) -> None:
     changed = []
-    worker = KeyRing(path, on_change=lambda: changed.append(1))
+    worker = KeyRing(path)
+    worker.on_change = lambda: changed.append(1)
     before = worker.active()
     assert worker.active() is before
     KeyRing(path).rotate()
@@ -198,6 +199,24 @@ def test_a_ring_that_is_no_ring_is_refused_in_words_and_left_alone(path: Path, c
     with pytest.raises(StateError, match=r"The key ring .* cannot be used"):
         KeyRing(path)
     assert path.read_text() == content
+
+
+def test_a_ring_that_is_damaged_later_is_logged_and_used_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ring = KeyRing(path)
+    before = ring.active()
+    for damage in (lambda: path.write_text("{"), path.unlink):
+        damage()
+        ring._looked = 0
+        assert ring.active() is before
+    assert caplog.text.count("The keys that were read before are used on.") == 2
+
+
+def test_a_ring_whose_keys_have_all_lapsed_goes_on_with_the_newest(path: Path) -> None:
+    ring = KeyRing(path)
+    content = json.loads(path.read_text())
+    content["keys"][0]["verifies_until"] = 1.0
+    path.write_text(json.dumps(content))
+    assert KeyRing(path).active()[-1].id == ring.active()[-1].id
 
 
 def test_a_short_secret_in_the_file_is_refused(path: Path) -> None:

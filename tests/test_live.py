@@ -23,7 +23,7 @@ SETTINGS = Settings(file=Path("/x/tenants.toml"))
 
 class App:
     def __init__(self, tenant: Tenant) -> None:
-        self.source = tenant
+        self.source = self.tenant = tenant
 
 
 def tenant(slug: str) -> Tenant:
@@ -111,11 +111,38 @@ def test_a_changed_tenant_gets_a_new_app() -> None:
     assert len(apps) == 1
 
 
-def test_forgetting_builds_everything_anew() -> None:
+def test_a_dropped_app_is_built_anew() -> None:
     apps, a = live(), tenant("a")
     first = apps.get(a)
-    apps.forget()
-    assert apps.get(a) is not first
+    apps.drop(first)
+    second = apps.get(a)
+    assert second is not first
+    apps.drop(first)  # too late: another is in its place
+    assert apps.get(a) is second
+    assert apps.apps() == [second]
+
+
+def test_nobody_builds_a_second_time_between_the_build_and_the_table() -> None:
+    """Whoever comes while the app is being put into the table finds the same lock, and then the app."""
+    built, kept = [], threading.Event()
+
+    class Slow(LiveApps):
+        def _keep(self, which: Tenant, app: TenantApp) -> None:
+            kept.set()
+            time.sleep(0.2)
+            super()._keep(which, app)
+
+    def build(which: Tenant) -> App:
+        built.append(which.slug)
+        return App(which)
+
+    apps, a = Slow(cast(Any, build), 3), tenant("a")
+    first = threading.Thread(target=apps.get, args=(a,))
+    first.start()
+    assert kept.wait(5)
+    apps.get(a)
+    first.join()
+    assert built == ["a"]
 
 
 def test_a_failed_build_is_told_once_and_tried_again_after_a_growing_pause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -331,6 +332,12 @@ def test_a_wrong_default_is_told_once_however_many_tenants_inherit_it(write: Wri
             b"[platform]\ninclude = ['../x']\n[tenants.a]\npath='/a'",
             "tenants.toml:2: platform.include: '../x' leads out of the folder",
             id="include elsewhere",
+        ),
+        pytest.param(
+            b"[platform]\ninclude = ['a/**x.toml']\n[tenants.a]\npath='/a'",
+            "tenants.toml:2: platform.include: 'a/**x.toml' is not a pattern (",
+            id="include pattern",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="this is a pattern from Python 3.13 on"),
         ),
         pytest.param(
             b"[platform]\ninclude = ['x.toml']\n[tenants.a]\npath='/a'",

@@ -12,13 +12,24 @@ from tenantry import Platform
 from tenantry.testing import client_of, make_platform
 
 VIEWS = """
-    from flask import Blueprint, session, request
+    from flask import Blueprint, make_response, session, request
 
     bp = Blueprint("who", __name__)
 
     @bp.get("/")
     def who():
         return session.get("user", "anonymous")
+
+    @bp.get("/cached")
+    def cached():
+        response = make_response(session.get("user", "anonymous"))
+        response.cache_control.public = True
+        response.cache_control.max_age = 300
+        return response
+
+    @bp.get("/never-stored")
+    def never_stored():
+        return session.get("user", "anonymous"), {"Cache-Control": "no-store"}
 
     @bp.get("/untouched")
     def untouched():
@@ -127,6 +138,16 @@ def test_row_20_pages_that_depend_on_the_session_say_so(platform: Platform) -> N
     untouched = client.get("/untouched")
     assert "Vary" not in untouched.headers
     assert "Set-Cookie" not in untouched.headers
+
+
+def test_row_20_a_view_that_allows_caching_does_not_hand_somebodys_page_to_others(platform: Platform) -> None:
+    client = client_of(platform, "acme")
+    client.post("/login/ann")
+    answer = client.get("/cached")
+    assert answer.cache_control.private
+    assert not answer.cache_control.public
+    assert answer.cache_control.max_age == 300
+    assert client.get("/never-stored").headers["Cache-Control"] == "no-store"
 
 
 def test_logging_out_takes_the_cookie_away_where_it_was_set(platform: Platform) -> None:

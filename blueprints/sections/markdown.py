@@ -12,6 +12,10 @@ from markupsafe import Markup
 _MARKDOWN = MarkdownIt("js-default", {"linkify": False, "typographer": True})
 
 
+# It compiles its rules at the first text, and two first readers at once would get in each other's way.
+_MARKDOWN.render("ready")
+
+
 def render(text: str) -> Markup:
     """Return Markdown as safe HTML."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704  # made safe by the preset

@@ -13,18 +13,16 @@ from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from flask import has_app_context
-from flask.globals import app_ctx
+from flask import has_app_context, has_request_context
+from flask.globals import app_ctx, request_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import gate, pages
+from . import db, gate, pages
 from .blueprint_set import BlueprintSet
-from .db import join_contexts
 from .dispatcher import Dispatcher, read_host
 from .errors import ImportFailed, TenantUnavailable
-from .factory import create_app
-from .files import make_private_folder
+from .factory import create_app, secret_keys
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .languages import Catalogues
@@ -61,6 +59,7 @@ class Platform:
     """Serves the tenants of a registry. A WSGI application; wrap ``platform.wsgi_app`` to add middleware.
 
     :param registry: the tenants.
+    :param keys: the key ring; the one in the state folder, made if need be, where it is left out.
     :ivar dispatcher: finds the tenant of a request.
     :ivar live: the apps that are built.
     :ivar keys: the key ring.
@@ -68,20 +67,21 @@ class Platform:
     :raises StateError: if the state folder or the key ring cannot be used.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, keys: KeyRing | None = None) -> None:
         self.registry = registry
         settings = registry.settings
         make_importable(settings.root)
-        make_private_folder(settings.state_dir)
         self.live = LiveApps(self.build, settings.live_tenants, _report)
-        self.keys = KeyRing(settings.state_dir / "keys.json", on_change=self.live.forget)
+        self.keys = keys or KeyRing(settings.key_file)
+        self.keys.on_change = self._renew_keys
         self.databases = SqliteDatabases(settings.open_databases)
         self.blueprints = BlueprintSet(settings)
         self.dispatcher = self._make_dispatcher()
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
-            # Not X-Forwarded-Prefix: the door is ours to find, and most proxies pass a visitor's own on.
-            self.wsgi_app = ProxyFix(self.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+            # Not -Proto, as [platform] scheme says that. Not -Prefix, as the door is ours to find, and most proxies
+            # pass a visitor's own on.
+            self.wsgi_app = ProxyFix(self.wsgi_app, x_for=hops, x_proto=0, x_host=hops)  # type: ignore[method-assign]
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Platform:
@@ -142,15 +142,17 @@ class Platform:
     def tenant(self, slug: str) -> Iterator[Tenant]:
         """Enter a tenant's app context: its work is committed when the block ends, rolled back if it raises.
 
-        Contexts nest, and the outer one is current again afterwards. ::
+        Contexts nest, and the outer one is current again afterwards. Inside another tenant's request, that request and
+        its session are out of sight. Inside the same tenant's work the block is a part of that: undone by itself if it
+        raises, committed with it. ::
 
             with platform.tenant("acme"):
                 db.session.add(Page(title="Welcome"))
         """
         outer = app_ctx._get_current_object() if has_app_context() else None  # type: ignore[attr-defined]  # a LocalProxy
         app = self.tenant_app(slug)
-        with app.app_context():
-            join_contexts(outer)
+        in_anothers_request = has_request_context() and request_ctx.app is not app
+        with app.internal_context() if in_anothers_request else app.app_context(), db.inside(outer):
             yield app.tenant
 
     def build(self, tenant: Tenant) -> TenantApp:
@@ -188,8 +190,12 @@ class Platform:
         port = os.environ.get("PORT", "")
         return f":{port}" if self.registry.settings.environment == "development" and port.isdigit() else ""
 
+    def _renew_keys(self) -> None:
+        for app in self.live.apps():
+            app.config.from_mapping(secret_keys(app.signer, app.tenant))
+
     def _make_dispatcher(self) -> Dispatcher:
-        entrances = [Entrance(self, tenant) for tenant in self.registry.values() if tenant.status != "archived"]
+        entrances = [Entrance(self, tenant) for tenant in self.registry.served()]
         settings = self.registry.settings
         in_development = settings.environment == "development"
         return Dispatcher(

@@ -8,8 +8,8 @@ several times in one app.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,27 @@ class BlueprintSet:
 
         :raises ImportFailed: if the package cannot be imported, or for a list, anything in it.
         """
-        return [name for name, _ in self._entries()]
+        return [name for name, _ in self._entries]
 
     def modules(self) -> list[str]:
         """Return the dotted names of the modules that hold the blueprints."""
-        return [target.partition(":")[0] for _, target in self._entries()]
+        return [target.partition(":")[0] for _, target in self._entries]
 
     def folders(self, name: str) -> tuple[Path, ...]:
-        """Return the folders called ``name``, e.g. ``migrations``, of the blueprint packages, importing none."""
-        found = (_package_folder(module) for module in dict.fromkeys(self.modules()))
-        return tuple(path / name for path in found if path and (path / name).is_dir())
+        """Return the folders called ``name``, e.g. ``migrations``, of the blueprints' packages.
+
+        A folder with an ``env.py`` is not one of ours: it is the home of an application's own Alembic.
+        """
+        packages = dict.fromkeys(_package_folder(module) for module in self.modules())
+        folders = [path / name for path in packages if path is not None]
+        return tuple(folder for folder in folders if folder.is_dir() and not (folder / "env.py").exists())
 
     def register(self, app: Flask, tenant: Tenant) -> None:
         """Register into an app what its tenant has, in the order of its features.
 
         :raises BadSetup: if the tenant has a feature that there is none of.
         """
-        entries = dict(self._entries())
+        entries = dict(self._entries)
         for feature in tenant.features if tenant.features is not None else entries:
             if feature not in entries:
                 hint = did_you_mean(feature, entries) or f"; expected one of {', '.join(entries)}"
@@ -58,13 +62,19 @@ class BlueprintSet:
             for options in registrations:
                 app.register_blueprint(blueprint, **options)
 
-    def _entries(self) -> Iterator[tuple[str, str]]:
+    @cached_property
+    def _entries(self) -> tuple[tuple[str, str], ...]:
+        """Feature and import string of each blueprint. Kept once it is known; a failed import is tried again."""
         if isinstance(self.source, str):
-            for module in _scan(self.source):
-                yield module.rpartition(".")[2], module
-        else:
-            for import_string in self.source:
-                yield _feature_of(import_string), import_string
+            return tuple((module.rpartition(".")[2], module) for module in _scan(self.source))
+        found = tuple((_feature_of(import_string), import_string) for import_string in self.source)
+        names = [name for name, _ in found]
+        for name, import_string in found:
+            if names.count(name) > 1:
+                raise BadSetup(
+                    f"Two blueprints are called '{name}', one of them '{import_string}'; expected each name once"
+                )
+        return found
 
 
 def _scan(package: str) -> list[str]:
@@ -92,10 +102,11 @@ def _load(target: str, tenant: Tenant) -> tuple[Blueprint, Iterable[Mapping[str,
 
 
 def _package_folder(module: str) -> Path | None:
-    if module in sys.modules and hasattr(sys.modules[module], "__path__"):
-        return Path(next(iter(sys.modules[module].__path__)))
+    """Return the folder of a package, or of the package that a module is in."""
     try:
         spec = find_spec(module)
+        if spec and not spec.submodule_search_locations and "." in module:
+            spec = find_spec(module.rpartition(".")[0])
     except (ImportError, ValueError, AttributeError):
         return None
     return Path(spec.origin).parent if spec and spec.origin and spec.submodule_search_locations else None

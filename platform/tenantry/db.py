@@ -8,7 +8,8 @@ other for ever, so the inner context joins the outer unit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Response, has_request_context, request
 from flask.ctx import AppContext
@@ -18,12 +19,16 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.local import LocalProxy
 
 from .context import current_tenant_app
+from .errors import BegunTooLate, DatabaseReplaced
+from .gate import SAFE_METHODS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .tenant_app import TenantApp
 
-#: Methods that only read (RFC 9110 section 9.2.1).
-SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+#: Marks the environ of a request that nobody sent: the frame of one tenant's work inside another's request.
+INTERNAL = "tenantry.internal"
 
 #: Constraints need names that are the same everywhere, or a migration could not change them.
 _NAMING = {
@@ -48,21 +53,41 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_connection", "_databases", "database", "mode", "session")
+    __slots__ = ("_at_first", "_connection", "_databases", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
         self.database = app.database
         self._databases = app.platform.databases
+        if mode == "write":
+            self._make_sure()
         self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
+        self._at_first = self._changes()
         self.session = Session(self._connection)
 
     def begin(self, mode: str) -> None:
-        """Go on in another mode: what was read is forgotten, and read again when it is used."""
-        if mode != self.mode:
-            self.session.rollback()
-            self.mode = self._connection.info["mode"] = mode
+        """Go on in another mode: what was read is forgotten, and read again when it is used.
+
+        :raises BegunTooLate: if something was written already, which would be lost.
+        """
+        if mode == self.mode:
+            return
+        session = self.session
+        if session.new or session.dirty or session.deleted or self._changes() != self._at_first:
+            raise BegunTooLate()
+        session.rollback()
+        self.mode = self._connection.info["mode"] = mode
+        if mode == "write":
+            self._make_sure()
+
+    def _make_sure(self) -> None:
+        """Before writing, look whether the file is still the tenant's: SQLite would write into a removed one."""
+        if not self.database.is_there():
+            raise DatabaseReplaced()
+
+    def _changes(self) -> int:
+        return int(cast(Any, self._connection.connection.dbapi_connection).total_changes)
 
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
@@ -98,19 +123,29 @@ def rollback() -> None:
         unit.session.rollback()
 
 
-def join_contexts(outer: AppContext | None) -> None:
-    """Remember, in the context just entered, the one around it, to find the same tenant's unit."""
+@contextmanager
+def inside(outer: AppContext | None) -> Iterator[None]:
+    """Let the context just entered find the unit of the same tenant in those around it.
+
+    Where there is one, the block is a part of it that is undone by itself if it raises.
+    """
     app_ctx._tenantry_outer = outer  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
+    unit = _outer_unit(current_tenant_app("db.session"))
+    with unit.session.begin_nested() if unit else nullcontext():
+        yield
 
 
 def _current_unit() -> UnitOfWork:
     app = current_tenant_app("db.session")
     unit = _opened() or _outer_unit(app)
     if unit is None:
-        reading = has_request_context() and request.method in SAFE_METHODS
-        unit = UnitOfWork(app, "read" if reading else "write")
+        unit = UnitOfWork(app, "read" if _is_reading() else "write")
         app_ctx._tenantry_unit = unit  # type: ignore[attr-defined]  # as above
     return unit
+
+
+def _is_reading() -> bool:
+    return has_request_context() and request.method in SAFE_METHODS and INTERNAL not in request.environ
 
 
 def _opened() -> UnitOfWork | None:

@@ -125,4 +125,5 @@ def spells(raw: str, prefix: str) -> bool:
         if end < 0:
             end = len(raw)
             break
-    return unquote_to_bytes(raw[start:end].partition("?")[0]) == prefix.encode("latin-1")
+    own = raw[start:end].partition("?")[0]
+    return own.count("/") == prefix.count("/") and unquote_to_bytes(own) == prefix.encode("latin-1")

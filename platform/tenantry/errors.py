@@ -7,6 +7,7 @@ other. The text says what stood there, what was expected, and what to do.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,6 +167,13 @@ class ReadOnlyUnit(TenantryError):
         )
 
 
+class BegunTooLate(TenantryError):
+    """``db.begin()`` was called where it would have thrown away what was written before."""
+
+    def __str__(self) -> str:
+        return "db.begin() was called after something was written, which would be lost. Call it before the first query."
+
+
 class BadToken(TenantryError):
     """A signed value was refused: forged, expired, or made for another tenant or purpose."""
 
@@ -182,10 +190,11 @@ def _place(error: BaseException) -> str:
     """Name the innermost source line of an error, outside of Tenantry and the libraries where there is one."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
+    ours = os.path.dirname(__file__) + os.sep
     traceback, place = error.__traceback__, ""
     while traceback:
         name = traceback.tb_frame.f_code.co_filename
-        if not any(part in name for part in ("site-packages", "<frozen", "importlib", "/tenantry/")):
+        if not any(part in name for part in ("site-packages", "<frozen", "importlib", ours)):
             place = f" ({name}, line {traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

@@ -7,8 +7,9 @@ added comes after: the tenant's overlay and overrides.
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import db, environments, look
@@ -71,10 +72,10 @@ def _find(tenant: Tenant | str, platform: Platform | None) -> tuple[Platform, Te
 
 def _make_app(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
     # Flask(slug) would guess its folders from the name, so both are always given.
-    app = TenantApp.for_tenant(
-        tenant,
-        platform,
-        import_name=tenant.settings.package,
+    app = TenantApp(
+        tenant.settings.package,
+        tenant=tenant,
+        platform=platform,
         root_path=platform.package_root,
         instance_path=str(tenant.state / "instance"),
     )
@@ -85,16 +86,21 @@ def _make_app(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
 
 def _configure(app: TenantApp) -> None:
     tenant = app.tenant
-    *retired, current = app.signer.keys.derive("flask")
     app.config.from_object(environments.BY_NAME[tenant.settings.environment])
     app.config.from_mapping(
-        SECRET_KEY=current.hex(),
-        SECRET_KEY_FALLBACKS=[key.hex() for key in retired],
         APPLICATION_ROOT=tenant.canonical_path or "/",
         PREFERRED_URL_SCHEME=tenant.settings.scheme,
         MAX_CONTENT_LENGTH=tenant.limits.upload_mb * 1024 * 1024,
     )
-    app.config.from_mapping(tenant.config)
+    # A copy, as a list in [defaults] would be one list for all tenants.
+    app.config.from_mapping(deepcopy(dict(tenant.config)))
+    app.config.from_mapping(secret_keys(app.signer, tenant))
+
+
+def secret_keys(signer: TenantSigner, tenant: Tenant) -> dict[str, Any]:
+    """Return Flask's configuration of keys, for extensions: derived ones, unless the tenant has a key of its own."""
+    *retired, current = (key.hex() for key in signer.keys.derive("flask"))
+    return {"SECRET_KEY": tenant.config.get("SECRET_KEY", current), "SECRET_KEY_FALLBACKS": retired}
 
 
 def _init_extensions(app: TenantApp, settings: Settings) -> None:

@@ -18,7 +18,9 @@ def make_private_folder(path: Path) -> None:
     :raises StateError: if it cannot be made or written to.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (*reversed(path.parents), path):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from None
     if not os.access(path, os.W_OK | os.X_OK):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from .registry import Tenant
 
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+#: Methods that only read (RFC 9110 section 9.2.1).
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 def refusal(tenant: Tenant, method: str) -> WSGIApplication | None:
@@ -19,5 +20,5 @@ def refusal(tenant: Tenant, method: str) -> WSGIApplication | None:
     if tenant.status == "active":
         return None
     if tenant.status == "read-only":
-        return None if method in _SAFE else pages.READ_ONLY
+        return None if method in SAFE_METHODS else pages.READ_ONLY
     return pages.SUSPENDED if tenant.status == "suspended" else pages.MAINTENANCE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import secrets
 import time
@@ -23,6 +24,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .errors import StateError
 from .files import locked, make_private_folder, write_atomically
+
+log = logging.getLogger("tenantry")
 
 #: Seconds before a new key signs, so that every worker has read it before the first signature comes back.
 HEAD_START = 2.0
@@ -60,20 +63,22 @@ class KeyRing:
     Every process looks at the file again when it is used, at most once a second, so that a rotation needs no restart.
 
     :param path: the file; made with one new key if it is not there.
-    :param on_change: called after the keys have changed.
-    :raises StateError: if the file cannot be read, written or understood.
+    :param keys: the keys themselves, instead of a file.
+    :ivar on_change: called after the keys that verify or sign have become others.
+    :raises StateError: if the file cannot be read, written or understood. Once it was, a file that is damaged later is
+        logged, and the keys that were read are used on.
     """
 
-    def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path, keys: tuple[Key, ...] = ()) -> None:
         self.path = path
-        self._on_change = on_change
-        self._from_environment = _keys_from_environment()
+        self.on_change: Callable[[], None] = lambda: None
+        self._fixed = keys or _keys_from_environment()
         self._stamp: tuple[int, int] | None = None
         self._looked = 0.0
         self._next_event = 0.0
         self._keys: tuple[Key, ...] = ()
         self._active: tuple[Key, ...] = ()
-        if not self._from_environment:
+        if not self._fixed:
             self._create()
         self.active()
 
@@ -93,7 +98,7 @@ class KeyRing:
 
         :raises StateError: if the keys come from the environment, where they can only be changed by hand.
         """
-        if self._from_environment:
+        if self._fixed:
             raise StateError(
                 "The keys come from TENANTRY_SECRET_KEYS. Put the new secret in front of the others there, parted by a "
                 "comma, and restart every worker; take the oldest away once its cookies may lapse."
@@ -107,20 +112,29 @@ class KeyRing:
 
     def _refresh(self) -> None:
         self._looked, now = time.monotonic(), time.time()
-        if self._from_environment:
-            self._keys = self._from_environment
-        elif (stamp := self._stat()) != self._stamp:
-            self._stamp, self._keys = stamp, self._read()
-        usable = [key for key in self._keys if key.verifies(now)]
+        try:
+            self._look()
+        except StateError as error:
+            if not self._keys:
+                raise
+            log.error("%s The keys that were read before are used on.", error)
+        usable = [key for key in self._keys if key.verifies(now)] or list(self._keys[:1])
         ready = [key for key in usable if key.signs_from <= now and key.verifies_until is None]
-        signer = ready[0] if ready else next((k for k in usable if k.signs_from <= now), usable[0])
+        signer = ready[0] if ready else next((key for key in usable if key.signs_from <= now), usable[0])
         active = (*(key for key in reversed(usable) if key is not signer), signer)
         moments = [m for key in usable for m in (key.signs_from, key.verifies_until) if m and m > now]
         self._next_event = min(moments, default=float("inf"))
         if active != self._active:
-            changed, self._active = bool(self._active), active
-            if changed:
-                self._on_change()
+            self._active = active
+            self.on_change()
+
+    def _look(self) -> None:
+        """Read the keys anew if their file is another than it was."""
+        if self._fixed:
+            self._keys = self._fixed
+        elif (stamp := self._stat()) != self._stamp:
+            self._stamp = stamp
+            self._keys = self._read()
 
     def _stat(self) -> tuple[int, int]:
         try:

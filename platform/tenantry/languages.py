@@ -50,15 +50,16 @@ class Catalogues:
         found = (
             path.parent.parent.name for folder in self._folders for path in folder.glob("*/LC_MESSAGES/messages.po")
         )
-        return frozenset(("en", *found))
+        return frozenset(("en", *(name.replace("_", "-") for name in found)))
 
     def _load(self, language: str) -> NullTranslations:
-        words = Translations()
-        for folder in self._folders:
-            path = folder / language.replace("-", "_") / "LC_MESSAGES" / "messages.po"
-            if path.is_file():
-                words.merge(_read(path))
-        return words
+        paths = (folder / language.replace("-", "_") / "LC_MESSAGES" / "messages.po" for folder in self._folders)
+        found = [_read(path) for path in paths if path.is_file()]
+        if not found:
+            return NullTranslations()
+        for more in found[1:]:  # into the first, as a merge keeps the plural rule of what it goes into
+            found[0].merge(more)
+        return found[0]
 
 
 def _read(path: Path) -> Translations:

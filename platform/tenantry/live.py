@@ -81,11 +81,9 @@ class LiveApps:
         if self._leaving.get(slug) is app:
             self._leaving.pop(slug, None)
 
-    def forget(self) -> None:
-        """Drop every app, so that each is built anew when it is next asked for."""
-        self._leaving.clear()
-        self._failures.clear()
-        self._apps.clear()
+    def apps(self) -> list[TenantApp]:
+        """Return the apps that are in the table now."""
+        return [app for _, app in list(self._apps.values())]
 
     def _touch(self, slug: str) -> None:
         with suppress(KeyError):  # another thread may have dropped it since
@@ -101,9 +99,11 @@ class LiveApps:
                 app = self._leaving.get(tenant.slug)
                 if app is None or app.source is not tenant:
                     app = self._build_or_fail(tenant)
+                self._keep(tenant, app)
             finally:
-                self._locks.pop(tenant.slug, None)
-            self._keep(tenant, app)
+                # Only now, when whoever comes finds the app; and only ours, as a waiter may come after a newer one.
+                if self._locks.get(tenant.slug) is lock:
+                    del self._locks[tenant.slug]
             return app
 
     def _build_or_fail(self, tenant: Tenant) -> TenantApp:

@@ -103,7 +103,12 @@ class _Loader:
             message = f"'{pattern}' leads out of the folder; expected a pattern like 'tenants.d/*.toml'"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
             return
-        found = sorted(root.glob(pattern))
+        try:
+            found = sorted(root.glob(pattern))
+        except ValueError as error:
+            message = f"'{pattern}' is not a pattern ({error}); expected one like 'tenants.d/*.toml'"
+            self.problems.append(self.main.problem_at(("platform", "include"), message))
+            return
         if not found and "*" not in pattern:
             message = f"'{pattern}' is not there; expected a file beside {self.main.name}"
             self.problems.append(self.main.problem_at(("platform", "include"), message))

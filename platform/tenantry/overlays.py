@@ -6,8 +6,8 @@ static files, and ``tenants/<slug>/static/<blueprint>/`` before those of a bluep
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from flask import Response
@@ -34,12 +34,12 @@ def apply_overlay(app: TenantApp) -> None:
 
 
 def _check_templates(app: TenantApp) -> None:
-    """Read the tenant's templates now: a mistake in one is for the operator, not for the page's first visitor."""
-    folder = cast(Any, app.overlay) / "templates"
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+    """Compile the tenant's templates now: a mistake in one is for the operator, not for the page's first visitor."""
+    folder = cast(Path, app.overlay) / "templates"
+    for path in sorted(folder.rglob("[!.]*")) if folder.is_dir() else ():
         if path.is_file():
             try:
-                app.jinja_env.parse(path.read_text(encoding="utf-8"), str(path), str(path))
+                app.jinja_env.compile(path.read_text(encoding="utf-8"), str(path), str(path))
             except TemplateSyntaxError as error:
                 raise BadSetup(f"The template {path}, line {error.lineno}, is not valid: {error.message}") from None
             except (OSError, UnicodeDecodeError) as error:
@@ -47,11 +47,8 @@ def _check_templates(app: TenantApp) -> None:
 
 
 def _overlaid(app: TenantApp, blueprint: str, view: Callable[..., Any]) -> Callable[..., Any]:
-    overlay_file = weakref.WeakMethod(app.overlay_file)  # or an app that was dropped would wait for the collector
-
     def send_static_file(filename: str, **values: Any) -> Response:
-        own = overlay_file()
-        return (own and own(f"{blueprint}/{filename}")) or view(filename=filename, **values)
+        return app.overlay_file(f"{blueprint}/{filename}") or view(filename=filename, **values)
 
     return send_static_file
 

@@ -93,8 +93,7 @@ def doors(registry: Registry) -> WSGIApplication:
         number = int(port) if port.isascii() and port.isdigit() else None
         items = [
             f'<li>{escape(tenant.title)}: <a href="{escape(address)}">{escape(address)}</a></li>'
-            for tenant in registry.values()
-            if tenant.status != "archived"
+            for tenant in registry.served()
             for address in tenant.addresses(number)
         ]
         body = "<p>Shown in the development environment only.</p>\n<ul>\n" + "\n".join(items) + "\n</ul>"

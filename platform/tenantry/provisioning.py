@@ -7,23 +7,28 @@ and the first content comes in the transaction that notes that it has come.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from . import db
 from . import deed as deeds
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_atomically
-from .sqlite import DEED_FILE, DatabaseFile, create_file
+from .sqlite import DEED_FILE, DatabaseFile, create_file, side_files
 
 if TYPE_CHECKING:
     from .app import Platform
     from .registry import Tenant
     from .tenant_app import TenantApp
 
-FirstContent = Callable[[], None]
+
+_REMEDY = (
+    "Bring it back from a backup, without {file.name}-wal and {file.name}-shm beside it; or, to begin anew with an "
+    "empty one, remove the folder {file.parent}."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +46,16 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
     :raises SchemaBehind: if its tables are older than the blueprints.
     :raises StateError: if it is not there but was, or is another tenant's.
     """
-    if not tenant.database_file.exists():
-        if tenant.settings.provision == "manual" and not _deed_file(tenant).exists():
-            raise NotProvisioned(tenant.slug)
-        create_database(platform, tenant)
-    with platform.databases.direct(_database_of(tenant), "read") as connection:
-        if not platform.schema.is_current(connection):
-            raise SchemaBehind(tenant.slug)
-        deed = deeds.read(connection)
-    _check_deed(tenant, deed)
-    assert deed is not None
-    return Possession(_database_of(tenant), deed)
+    with _locked(tenant):
+        if not tenant.database_file.exists():
+            if tenant.settings.provision == "manual" and not _deed_file(tenant).exists():
+                raise NotProvisioned(tenant.slug)
+            _create(platform, tenant)
+        with platform.databases.direct(_database_of(tenant), "read") as connection:
+            if not platform.schema.is_current(connection):
+                raise SchemaBehind(tenant.slug)
+            deed = deeds.read(connection)
+        return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed))
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:
@@ -59,38 +63,47 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
 
     :raises StateError: if the tenant had one already, and it is gone.
     """
-    file = tenant.database_file
-    make_private_folder(file.parent)
-    with locked(file.parent / "lock"):
-        if file.exists():
+    with _locked(tenant):
+        if tenant.database_file.exists():
             return False
-        if _deed_file(tenant).exists():
-            raise StateError(
-                f"The database {file} is gone, and the tenant had one. Bring it back from a backup; or, to begin anew "
-                f"with an empty one, remove the folder {file.parent}."
-            )
-        for draft in file.parent.glob("draft-*"):  # left by a run that was cut short; the lock says it is over
-            draft.unlink()
-        draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
-        create_file(draft)
-        with platform.databases.direct(DatabaseFile.at(draft, tenant.limits.database_mb), "write") as connection:
-            platform.schema.upgrade(connection)
-            deed = deeds.issue(connection)
-            connection.commit()
-        draft.replace(file)
-        write_atomically(_deed_file(tenant), f"{deed}\n".encode())
+        _create(platform, tenant)
     return True
+
+
+def _create(platform: Platform, tenant: Tenant) -> None:
+    file = tenant.database_file
+    if _deed_file(tenant).exists():
+        raise StateError(f"The database {file} is gone, and the tenant had one. {_REMEDY.format(file=file)}")
+    for left in [*file.parent.glob("draft-*"), *side_files(file)]:  # by a run that was cut short, or an old database
+        left.unlink(missing_ok=True)
+    draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
+    create_file(draft)
+    database = DatabaseFile.at(draft, tenant.limits.database_mb)
+    with platform.databases.direct(database, "write", enforce=False) as connection:
+        platform.schema.upgrade(connection)
+        deed = deeds.issue(connection)
+        connection.commit()
+    draft.replace(file)
+    write_atomically(_deed_file(tenant), f"{deed}\n".encode())
 
 
 def update_database(platform: Platform, tenant: Tenant) -> bool:
     """Bring a tenant's tables to the newest version. Return whether there was anything to do."""
-    with locked(tenant.state / "lock"), platform.databases.direct(_database_of(tenant), "write") as connection:
+    with (
+        _locked(tenant),
+        platform.databases.direct(_database_of(tenant), "write", enforce=False) as connection,
+    ):
         if platform.schema.is_current(connection):
             return False
-        connection.rollback()
         platform.schema.upgrade(connection)
-        connection.commit()
     return True
+
+
+@contextmanager
+def _locked(tenant: Tenant) -> Iterator[None]:
+    make_private_folder(tenant.state)
+    with locked(tenant.state / "lock"):
+        yield
 
 
 def _database_of(tenant: Tenant) -> DatabaseFile:
@@ -102,23 +115,24 @@ def _deed_file(tenant: Tenant) -> Path:
     return tenant.state / DEED_FILE
 
 
-def _check_deed(tenant: Tenant, deed: deeds.Deed | None) -> None:
+def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
+    """Return the tenant's database once its deed is the one that is written beside it."""
     file, copy = tenant.database_file, _deed_file(tenant)
     if deed is None:
-        raise StateError(f"{file} has no deed. Bring it back from a backup, or move it away to begin anew.")
-    with locked(tenant.state / "lock"):
-        if not copy.exists():  # a run was cut short between the database and its copy of the deed
-            write_atomically(copy, f"{deed.id}\n".encode())
+        raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
+    if not copy.exists():  # a run was cut short between the database and its copy of the deed
+        write_atomically(copy, f"{deed.id}\n".encode())
     if copy.read_text().strip() != str(deed.id):
         raise StateError(
             f"{file} is the database of another tenant, or of an earlier one: its deed is {deed.id}, and the one in "
             f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
         )
+    return _database_of(tenant)
 
 
 def furnish(app: TenantApp) -> None:
     """Write the first content of every blueprint, in one transaction, unless it has been written."""
-    with locked(app.tenant.state / "lock"), app.app_context():
+    with _locked(app.tenant), app.app_context():
         connection = db.begin(write=True).connection()
         deed = deeds.read(connection)
         if deed is not None and not deed.furnished:
@@ -131,5 +145,6 @@ def provision(platform: Platform, tenant: Tenant) -> str:
     """Do all of it for one tenant, as ``tenantry provision`` does. Return what was done, in one word."""
     created = create_database(platform, tenant)
     updated = not created and update_database(platform, tenant)
-    platform.build(tenant)
+    if not take_possession(platform, tenant).deed.furnished:
+        platform.build(tenant)
     return "created" if created else "updated" if updated else "ready"

@@ -56,6 +56,11 @@ class Settings:
         return self.file.parent
 
     @property
+    def key_file(self) -> Path:
+        """The key ring."""
+        return self.state_dir / "keys.json"
+
+    @property
     def main_host(self) -> str:
         """The host name used in links to path doors."""
         return "localhost" if self.hosts == "*" or not self.hosts else self.hosts[0]
@@ -112,10 +117,6 @@ class Tenant:
         """The path prefix that goes with :attr:`canonical_host`; empty at a host door."""
         return "" if self.hosts else self.path or ""
 
-    def has_feature(self, name: str) -> bool:
-        """Whether the tenant has the blueprint called ``name``."""
-        return self.features is None or name in self.features
-
     def addresses(self, port: int | None = None) -> list[str]:
         """Return the address of each door, host doors first, with ``port`` where it is not the scheme's own."""
         scheme = self.settings.scheme
@@ -170,6 +171,10 @@ class Registry(Mapping[str, Tenant]):
                 raise
             log.error("%s\nThe last good configuration, of %d tenants, is served instead.", error, len(good))
             return good
+
+    def served(self) -> list[Tenant]:
+        """Return the tenants that are not archived."""
+        return [tenant for tenant in self._tenants.values() if tenant.status != "archived"]
 
     def __getitem__(self, slug: str) -> Tenant:
         try:

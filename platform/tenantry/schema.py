@@ -78,7 +78,11 @@ def _flask_config(values: dict[str, Any]) -> dict[str, Any]:
 
 ImportString = Annotated[str, _matching(_IMPORT, "an import string like 'package.module:attribute'")]
 Package = Annotated[str, _matching(_PACKAGE, "the dotted name of a package")]
-Language = Annotated[str, _matching(_LANGUAGE, "a language code like 'en' or 'pt-BR'")]
+Language = Annotated[
+    str,
+    _matching(_LANGUAGE, "a language code like 'en' or 'pt-BR'"),
+    AfterValidator(lambda code: code.replace("_", "-")),
+]
 Name = Annotated[str, _matching(_NAME, "a lower-case name of a-z, 0-9, '-' and '_'")]
 Endpoint = Annotated[str, _matching(_ENDPOINT, "an endpoint like 'front.index'")]
 Host = Annotated[str, AfterValidator(fold_host)]
@@ -119,7 +123,7 @@ class PlatformTable(_Table):
     scheme: Literal["http", "https"] = "http"
     """The scheme that visitors use; 'https' switches Secure cookies, __Host- names and HSTS on."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
-    """How many proxies in front may speak X-Forwarded-For, -Proto and -Host."""
+    """How many proxies in front may speak X-Forwarded-For and X-Forwarded-Host."""
     hosts: Hosts | Literal["*"] = Field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
     """Host names at which path doors answer, the first is used in links; '*' is every name without a tenant."""
     provision: Literal["auto", "manual"] = "auto"

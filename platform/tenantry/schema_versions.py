@@ -7,7 +7,8 @@ tables of every blueprint, whether it has the feature or not, so that there is o
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+import threading
+from functools import cached_property
 from pathlib import Path
 
 from alembic import command
@@ -16,6 +17,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from .errors import StateError
+
+#: While it runs, Alembic keeps its connection in variables of the process, so two threads would mix two tenants.
+_ONE_AT_A_TIME = threading.Lock()
 _HERE = Path(__file__).parent / "migrations"
 
 
@@ -29,14 +34,31 @@ class SchemaVersions:
         self.folders = (_HERE / "versions", *folders)
 
     def upgrade(self, connection: Connection) -> None:
-        """Bring a tenant's tables to the newest version, in one transaction."""
+        """Bring a tenant's tables to the newest version, in one transaction.
+
+        :param connection: one that does not enforce foreign keys, or making a parent table anew, as SQLite's way of
+            altering it is, would delete its children.
+        :raises StateError: if a row would be left that refers to none.
+        """
         config = _config(self.folders)
         config.attributes["connection"] = connection
-        command.upgrade(config, "heads")
+        with _ONE_AT_A_TIME, connection.begin():
+            command.upgrade(config, "heads")
+            if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise StateError(
+                    f"The migration would leave rows of '{broken[0]}' that refer to none in '{broken[2]}'."
+                )
 
     def is_current(self, connection: Connection) -> bool:
-        """Whether a tenant's tables have the newest version."""
-        return set(MigrationContext.configure(connection).get_current_heads()) == _heads(self.folders)
+        """Whether a tenant's tables have the newest version. Leaves no transaction open."""
+        with connection.begin():
+            return set(MigrationContext.configure(connection).get_current_heads()) == self._heads
+
+    @cached_property
+    def _heads(self) -> set[str]:
+        # get_heads() would also list those that others depend on, which Alembic does not write into the database.
+        found = ScriptDirectory.from_config(_config(self.folders)).get_revisions("heads")
+        return {script.revision for script in found if script}
 
 
 def _config(folders: tuple[Path, ...]) -> Config:
@@ -45,11 +67,3 @@ def _config(folders: tuple[Path, ...]) -> Config:
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", os.pathsep.join(map(str, folders)).replace("%", "%%"))
     return config
-
-
-@lru_cache(maxsize=8)
-def _heads(folders: tuple[Path, ...]) -> set[str]:
-    # get_heads() would also list those that others depend on, which Alembic does not write into the database.
-    return {
-        script.revision for script in ScriptDirectory.from_config(_config(folders)).get_revisions("heads") if script
-    }

@@ -30,7 +30,7 @@ def check_before_start(server: Any) -> None:
     try:
         settings = Registry.from_file(_FILE).settings
         make_private_folder(settings.state_dir)
-        KeyRing(settings.state_dir / "keys.json")
+        KeyRing(settings.key_file)
     except TenantryError as error:
         _stop(str(error))
     for address in server.cfg.address:
@@ -41,7 +41,7 @@ def announce(server: Any) -> None:
     """Print each tenant's addresses, now that they answer, or will once the workers are new."""
     registry = Registry.from_file_or_last_good(_FILE)
     ports = [address[1] for address in server.address if isinstance(address, tuple)]
-    tenants = [tenant for tenant in registry.values() if tenant.status != "archived"]
+    tenants = registry.served()
     width = max((len(tenant.title) for tenant in tenants[:_LISTED]), default=0)
     lines = [f"  {tenant.title:<{width}}  {'  '.join(tenant.addresses(*ports[:1]))}" for tenant in tenants[:_LISTED]]
     if len(tenants) > _LISTED:
@@ -51,7 +51,7 @@ def announce(server: Any) -> None:
 
 def _check_free(address: Any) -> None:
     """gunicorn itself would try five times, a second apart, before it says so."""
-    if not isinstance(address, tuple) or address[1] == 0 or "GUNICORN_FD" in os.environ:
+    if not isinstance(address, tuple) or address[1] == 0 or "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

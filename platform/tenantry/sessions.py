@@ -54,7 +54,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
         if session.accessed:
             response.vary.add("Cookie")
             if session:
-                response.headers.setdefault("Cache-Control", "private")
+                _keep_private(response)
         if not session:
             if session.modified:
                 self._delete(app, response)
@@ -85,6 +85,14 @@ class TenantSessionInterface(SecureCookieSessionInterface):
             partitioned=self.get_cookie_partitioned(app),
         )
         response.vary.add("Cookie")
+
+
+def _keep_private(response: Response) -> None:
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "private"
+    elif not response.cache_control.no_store:
+        response.cache_control.public = False
+        response.cache_control.private = True
 
 
 def _door() -> str:

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
@@ -82,13 +82,13 @@ class SqliteDatabases:
         self.engine: Engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "handle_error", _translate)
-        _close_before_fork(self)
+        _TABLES.add(self)
 
     def lend(self, file: DatabaseFile) -> Connection:
         """Return a connection to a file, for one unit of work.
 
         :raises DatabaseReplaced: if another file is at its place, or none. None is ever made here.
-        :raises sqlalchemy.exc.OperationalError: if it cannot be opened.
+        :raises sqlalchemy.exc.DatabaseError: if it cannot be opened, or is no database.
         """
         with self._lock:
             self.lent += 1
@@ -117,10 +117,15 @@ class SqliteDatabases:
             each.close()
 
     @contextmanager
-    def direct(self, file: DatabaseFile, mode: str) -> Iterator[Connection]:
-        """Open a connection past the table, for one piece of work, and close it after."""
+    def direct(self, file: DatabaseFile, mode: str, *, enforce: bool = True) -> Iterator[Connection]:
+        """Open a connection past the table, for one piece of work, and close it after.
+
+        :param enforce: whether foreign keys are enforced; a migration must not have it so.
+        """
         connection = self._connect(file)
         connection.info["mode"] = mode
+        if not enforce:
+            cast(Any, connection.connection.dbapi_connection).execute("PRAGMA foreign_keys = OFF")
         try:
             yield connection
         finally:
@@ -176,6 +181,11 @@ class SqliteDatabases:
         return connection
 
 
+def side_files(path: Path) -> tuple[Path, Path]:
+    """Return the two files that SQLite keeps beside a database; left behind, they would be taken for the next one's."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
 def create_file(path: Path) -> None:
     """Make an empty database file in WAL mode (readers and the writer do not wait for each other), mode 0600."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -214,16 +224,19 @@ def _translate(context: ExceptionContext) -> None:
     error = context.original_exception
     if _is_busy(error):
         raise DatabaseBusy() from error
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+    reading = context.connection is not None and context.connection.info.get("mode") == "read"
+    if reading and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
         raise ReadOnlyUnit() from error
 
 
-def _close_before_fork(databases: SqliteDatabases) -> None:
+#: All tables of connections in this process, to be emptied before it forks.
+_TABLES: weakref.WeakSet[SqliteDatabases] = weakref.WeakSet()
+
+
+def _close_before_fork() -> None:
     """SQLite connections must not cross a fork (sqlite.org/howtocorrupt.html, 2.6): close the idle ones before it."""
-    reference = weakref.ref(databases)
+    for databases in list(_TABLES):
+        databases.close_idle()
 
-    def close() -> None:
-        if (alive := reference()) is not None:
-            alive.close_idle()
 
-    os.register_at_fork(before=close)
+os.register_at_fork(before=_close_before_fork)

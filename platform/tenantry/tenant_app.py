@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, send_from_directory
+from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
+from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
 
 from . import db
@@ -52,20 +54,16 @@ class TenantApp(Flask):
     sure_until: float = 0.0
     _canonical: MapAdapter | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, tenant: Tenant | None = None, platform: Platform | None = None, **kwargs: Any
+    ) -> None:
+        if tenant is not None and platform is not None:
+            self.tenant, self.platform = tenant, platform
+            self.overlay = tenant.folder if tenant.folder.is_dir() else None
         self.first_content: list[Callable[[], None]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
         super().__init__(*args, **kwargs)
-
-    @classmethod
-    def for_tenant(cls, tenant: Tenant, platform: Platform, **kwargs: Any) -> TenantApp:
-        """Make an empty app that knows whose it is from its first line on; the factory does the rest."""
-        app = cls.__new__(cls)
-        app.tenant, app.platform = tenant, platform
-        app.overlay = tenant.folder if tenant.folder.is_dir() else None
-        app.__init__(**kwargs)  # type: ignore[misc]  # Flask's __init__ asks for the name, which is the tenant's
-        return app
 
     @cached_property
     def name(self) -> str:
@@ -106,6 +104,15 @@ class TenantApp(Flask):
         tenant = self.tenant
         host = tenant.canonical_host + self.platform.public_port
         return self.url_map.bind(host, tenant.canonical_path or "/", url_scheme=tenant.settings.scheme)
+
+    def internal_context(self) -> RequestContext:
+        """Return the frame of this tenant's work inside another's request: a request that nobody sent, at its home.
+
+        With a plain app context the other's request would stay in sight, and its session and links with it.
+        """
+        tenant = self.tenant
+        home = f"{tenant.settings.scheme}://{tenant.canonical_host}{self.platform.public_port}{tenant.canonical_path}/"
+        return self.request_context(create_environ("/", base_url=home, environ_overrides={db.INTERNAL: True}))
 
     def create_jinja_environment(self) -> Environment:
         """Flask's environment, with the tenant and its language's words in it."""

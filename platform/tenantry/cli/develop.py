@@ -81,11 +81,17 @@ def shell(context: click.Context, slug: str, command: str | None) -> None:
     with platform.tenant(slug) as tenant:
         db.begin_deferred()
         names = _names(platform, slug)
-        if command is None and sys.stdin.isatty():
-            banner = f"Tenant '{slug}' ({tenant.title}). At hand: {', '.join(sorted(names))}."
-            code.interact(banner, local=names, exitmsg="")
+        try:
+            if command is None and sys.stdin.isatty():
+                banner = f"Tenant '{slug}' ({tenant.title}). At hand: {', '.join(sorted(names))}."
+                code.interact(banner, local=names, exitmsg="")
+            else:
+                _execute(command if command is not None else sys.stdin.read(), names)
+        except SystemExit as leaving:  # exit() leaves the shell, and keeps what was written like its end does
+            status = leaving.code
         else:
-            _execute(command if command is not None else sys.stdin.read(), names)
+            status = 0
+    sys.exit(status)
 
 
 def _execute(source: str, names: dict[str, Any]) -> None:

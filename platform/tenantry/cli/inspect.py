@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from ..checking import problems_of
+from ..checking import dry_app, dry_platform, problems_of
 from ..errors import ConfigError
 from ..registry import Registry, Tenant
-from .output import as_json, load_platform, print_json, print_table, relative
+from .output import as_json, print_json, print_table, relative
 
 #: Configuration that is never printed.
-_SECRET = ("SECRET", "PASSWORD", "TOKEN", "KEY", "DSN", "URI")
+_SECRET = ("SECRET", "PASS", "TOKEN", "KEY", "DSN", "URI", "URL", "AUTH", "CREDENTIAL")
 
 
 @click.command()
@@ -72,7 +72,8 @@ def show(context: click.Context, slug: str, as_json: bool) -> None:
 @click.pass_context
 def routes(context: click.Context, slug: str, as_json: bool) -> None:
     """Print a tenant's URL map."""
-    app = load_platform(context).tenant_app(slug)
+    registry = Registry.from_file(context.obj)
+    app = dry_app(dry_platform(registry), registry[slug])
     rows = [
         {
             "rule": rule.rule,
@@ -130,7 +131,9 @@ def _details(tenant: Tenant) -> dict[str, Any]:
 
 
 def _shown(key: str, value: Any) -> Any:
-    return "(hidden)" if any(word in key for word in _SECRET) else value
+    if any(word in key.upper() for word in _SECRET):
+        return "(hidden)"
+    return {name: _shown(name, each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _database(tenant: Tenant) -> str:

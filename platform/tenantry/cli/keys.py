@@ -50,7 +50,7 @@ def rotate(context: click.Context, verify_days: float) -> None:
 
 
 def _ring(context: click.Context) -> KeyRing:
-    return KeyRing(Registry.from_file(context.obj).settings.state_dir / "keys.json")
+    return KeyRing(Registry.from_file(context.obj).settings.key_file)
 
 
 def _summary(key: Key) -> dict[str, Any]:

@@ -41,19 +41,27 @@ def load_platform(context: click.Context) -> Platform:
 
 
 def console() -> Console:
-    """Return a console for the present standard output; without a terminal, wide enough to cut nothing."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=200)
+    """Return a console for the present standard output."""
+    return Console(highlight=False)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print rows under their headings. Cells are plain text."""
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their headings. Cells are plain text; colours and folding are for a terminal only."""
+    if not console().is_terminal:
+        _print_plain([tuple(columns), *map(tuple, rows)])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
     console().print(table)
+
+
+def _print_plain(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    click.echo("\n".join(lines))
 
 
 def print_json(value: Any) -> None:

@@ -22,7 +22,7 @@ def provision(context: click.Context, slug: str | None, everyone: bool, quiet: b
     if (slug is None) is not everyone:
         raise click.UsageError("Give either the slug of a tenant, or --all.")
     platform = load_platform(context)
-    chosen = [platform.registry[slug]] if slug else [t for t in platform.registry.values() if t.status != "archived"]
+    chosen = [platform.registry[slug]] if slug else platform.registry.served()
     results = [(tenant.slug, *_provision(platform, tenant)) for tenant in chosen]
     failed = [result for result in results if result[1] == "failed"]
     if as_json:

@@ -1,4 +1,4 @@
-"""Alembic's entry: it runs on the connection that ``migrations.py`` hands over, for one tenant at a time."""
+"""Alembic's entry: it runs on the connection that ``schema_versions.py`` hands over, for one tenant at a time."""
 
 from alembic import context
 
