@@ -2,7 +2,7 @@
 
 import os
 
-from tenantry.serving import announce, check_before_start
+from tenantry.serving import announce, check_before_reload, check_before_start
 
 wsgi_app = "wsgi:application"
 bind = [f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"]
@@ -37,4 +37,4 @@ def when_ready(server):
 
 
 def on_reload(server):
-    announce(server)
+    check_before_reload(server)

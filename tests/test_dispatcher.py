@@ -118,6 +118,11 @@ def test_paths(target: str, answer: str) -> None:
         pytest.param("localhost:80:80", "refused", id="two ports"),
         pytest.param("localhost:x", "refused", id="a port that is no number"),
         pytest.param("localhost:123456", "refused", id="a port that is too long"),
+        pytest.param("localhost:65536", "refused", id="a port that there is not"),
+        pytest.param("localhost:0", "refused", id="port zero"),
+        pytest.param("localhost:08000", "refused", id="a port with a leading zero"),
+        pytest.param("[::1].", "refused", id="a dot behind IPv6"),
+        pytest.param("local_host", "refused", id="an underscore, of which Werkzeug makes no link"),
         pytest.param("local host", "refused", id="a space"),
         pytest.param("localhost/x", "refused", id="a path"),
         pytest.param("..", "refused", id="dots"),
@@ -142,7 +147,9 @@ def test_host_doors_refuse_ambiguous_paths_too(target: str) -> None:
     ("target", "answer"),
     [
         pytest.param("http://localhost/acme/x", "acme /acme /x", id="the same host"),
-        pytest.param("http://localhost:80/acme/x", "acme /acme /x", id="the same host with a port"),
+        pytest.param("http://localhost:80/acme/x", "acme /acme /x", id="the same host with its own port"),
+        pytest.param("http://localhost:81/acme/x", "refused  /acme/x", id="row 9: another port"),
+        pytest.param("ftp://localhost/acme/x", "refused  /acme/x", id="row 9: another scheme"),
         pytest.param("http://initech.example/acme/x", "refused  /acme/x", id="row 9: another host"),
         pytest.param("http://user@localhost/acme/x", "refused  /acme/x", id="user information"),
         pytest.param("http:///acme/x", "refused  /acme/x", id="no host"),
@@ -194,6 +201,14 @@ def test_whatever_reaches_a_tenant_begins_with_its_door_to_every_reader(target: 
 def test_reading_a_host_never_raises_and_gives_one_name(field: str) -> None:
     host = read_host(field)
     assert host is None or (host == host.lower() and not set(host) & set("@,/ \\"))
+
+
+@given(st.text(alphabet="abc.-_:0189[]@\t ", max_size=20))
+def test_no_host_is_let_in_of_which_werkzeug_would_make_an_empty_one(field: str) -> None:
+    from werkzeug.sansio.utils import get_host
+
+    if read_host(field) is not None:
+        assert get_host("http", field).partition(":")[0] != ""
 
 
 @given(st.text(max_size=60), st.text(max_size=20))

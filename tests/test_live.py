@@ -166,6 +166,34 @@ def test_a_failed_build_is_told_once_and_tried_again_after_a_growing_pause(monke
     assert len(told) == len(tries)
 
 
+def test_an_extension_that_exits_is_a_failure_like_any_other() -> None:
+    def build(which: Tenant) -> App:
+        raise SystemExit(3)
+
+    with pytest.raises(TenantUnavailable, match="SystemExit: 3"):
+        live(build).get(tenant("a"))
+
+
+def test_nobody_waits_for_a_slow_build_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.live.LONGEST_WAIT", 0.05)
+    release, started = threading.Event(), threading.Event()
+
+    def build(which: Tenant) -> App:
+        started.set()
+        assert release.wait(10)
+        return App(which)
+
+    apps, a = live(build), tenant("a")
+    first = threading.Thread(target=apps.get, args=(a,))
+    first.start()
+    assert started.wait(10)
+    with pytest.raises(TenantUnavailable, match="building its app for too long"):
+        apps.get(a)
+    release.set()
+    first.join()
+    assert apps.get(a)
+
+
 def test_a_failure_is_over_once_a_build_succeeds_or_the_tenant_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = True
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, text
 
 from conftest import ROOT, environ_without_tenantry
 from tenantry import Platform, db
+from tenantry.cli import main
 from tenantry.errors import BadToken, StateError, TenantUnavailable
 from tenantry.provisioning import create_database, provision
 from tenantry.testing import TWO_TENANTS, client_of, make_platform
@@ -236,6 +238,38 @@ def test_row_35_another_tenants_database_is_not_taken(tmp_path: Path) -> None:
     shutil.copy(globex.database_file, acme.database_file)
     with pytest.raises(TenantUnavailable, match="is the database of another tenant, or of an earlier one"):
         make_platform(tmp_path).tenant_app("acme")
+
+
+def test_row_35_a_copy_of_another_tenants_database_needs_a_deed_of_its_own(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    globex = platform.tenant_app("globex")
+    platform.databases.close_idle()
+    target = platform.registry["acme"].database_file
+    target.parent.mkdir(parents=True)
+    shutil.copy(globex.tenant.database_file, target)
+    with pytest.raises(
+        TenantUnavailable, match=r"is a copy of the database of tenant 'globex'.* provision acme --new-deed"
+    ):
+        platform.tenant_app("acme")
+    result = CliRunner().invoke(main, ["--config", str(tmp_path / "tenants.toml"), "provision", "acme", "--new-deed"])
+    assert result.exit_code == 0, result.output
+    acme = make_platform(tmp_path).tenant_app("acme")
+    assert acme.tenant.deed != globex.tenant.deed
+    with pytest.raises(BadToken):
+        acme.signer.verify("session", globex.signer.sign("session", 1, 60))
+
+
+def test_files_that_root_makes_belong_to_whom_the_folder_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda descriptor, user, group: given.append((user, group)))
+    monkeypatch.setattr(shutil, "chown", lambda path, user, group: given.append((user, group)))
+    make_platform(tmp_path).tenant_app("acme")
+    owner = tmp_path.stat()
+    assert len(given) >= 4
+    assert set(given) == {(owner.st_uid, owner.st_gid)}
 
 
 def test_row_26_a_tenant_made_again_while_the_worker_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_a_mistake_in_a_tenant(write: Write, line: str, message: str) -> None:
     ("path", "message"),
     [
         ("acme", "'acme' is not a path prefix; expected one that begins with a slash, like '/acme'"),
-        ("/", "'/' is not a path prefix; expected one that begins with a slash, like '/acme'"),
+        ("/", "'/' would be everybody's address; for a tenant at the root of a host, give it hosts instead"),
         ("/static", "'/static' is reserved for the platform itself; choose another prefix"),
         ("/-/x", None),
         ("/a//b", None),
@@ -246,6 +246,75 @@ def test_row_35_one_secret_for_two_tenants_is_refused(write: Write) -> None:
         "tenants.toml:6: tenants.b.config.SECRET_KEY: the same as that of tenant 'a'; expected one of its own, or none"
     ]
     assert "0123456789" not in found[0]
+
+
+@pytest.mark.parametrize("name", ["WTF_CSRF_SECRET_KEY", "JWT_SECRET_KEY", "SECURITY_PASSWORD_SALT"])
+def test_row_35_other_signing_keys_may_not_be_shared_either(write: Write, name: str) -> None:
+    config = f"config = {{ {name} = 'the same for both' }}"
+    found = problems(write, f'[tenants.a]\npath = "/a"\n{config}\n[tenants.b]\npath = "/b"\n{config}')
+    assert len(found) == 1
+    assert f"tenants.b.config.{name}: the same as that of tenant 'a'" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "stored"),
+    [
+        ("[0:0:0:0:0:0:0:9]", "[::9]"),
+        ("[2001:DB8::1]", "[2001:db8::1]"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("A.example.", "a.example"),
+    ],
+)
+def test_host_doors_have_one_form(write: Write, host: str, stored: str) -> None:
+    assert Registry.from_file(write("tenants.toml", f'[tenants.a]\nhosts = ["{host}"]'))["a"].hosts == (stored,)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "0x7f.1", "1", "1.2.3.4.5", "[::1", "[x]", "[::1%eth0]", "a_b.example", "-a.example", "a..b"]
+)
+def test_host_doors_that_are_refused(write: Write, host: str) -> None:
+    assert len(problems(write, f'[tenants.a]\nhosts = ["{host}"]')) == 1
+
+
+def test_two_spellings_of_one_address_are_one_door(write: Write) -> None:
+    found = problems(write, '[tenants.a]\nhosts = ["[::9]"]\n[tenants.b]\nhosts = ["[0:0:0:0:0:0:0:9]"]')
+    assert "'[::9]' is the door of tenant 'a' already" in found[0]
+
+
+def test_a_deeper_door_may_not_hide_a_page_either(write: Write) -> None:
+    text = '[tenants.a]\npath = "/a"\nsections = ["help"]\n[tenants.b]\npath = "/a/help/welcome"'
+    assert "'/a/help/welcome' would hide the page /help/welcome/ of tenant 'a'" in problems(write, text)[0]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tenants.toml")
+    with pytest.raises(ConfigError, match="is a device or a pipe"):
+        Registry.from_file(tmp_path / "tenants.toml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[platform]\ninclude = ['.']",
+        "[platform]\ninclude = ['tenants.d/**.toml']",
+        '[platform]\nstate_dir = "a\\u0000b"',
+        "[platform]\nopen_databases = 0x" + "F" * 5000,
+        "[defaults.config]\n" + ".".join(["A"] * 900) + " = 1",
+    ],
+    ids=["include here", "include pattern", "NUL", "huge number", "deep key"],
+)
+def test_what_once_ended_in_a_traceback(write: Write, line: str) -> None:
+    text = f'{line}\n[tenants.a]\npath = "/a"\n'
+    try:
+        Registry.from_file(write("tenants.toml", text))
+    except ConfigError as error:
+        assert len(str(error)) < 2000
+
+
+def test_a_mistake_in_a_file_of_odd_lines_is_told_soon(write: Write) -> None:
+    spaces = "\n".join("[" + " " * 1900 for _ in range(200))
+    text = f'[tenants.a]\npath = "/a"\nx = 1\ntitle = """\n{spaces}\n"""\n'
+    assert len(problems(write, text)) >= 1
 
 
 def test_a_secret_in_defaults_would_be_shared_by_all(write: Write) -> None:

@@ -65,6 +65,7 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     server = serve(site)
     good = (site / "tenants.toml").read_text()
     (site / "tenants.toml").write_text(good[: len(good) // 2] + "\n[[[")
+    wait_until(lambda: len(workers(server)) == 2)
     before = workers(server)
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))
@@ -79,6 +80,104 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
     assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('blueprints = "blueprints"', 'blueprints = "bluprints"', "there is no module 'bluprints'"),
+        ("extensions = []", 'extensions = ["no.such:init"]', "there is no module 'no'"),
+        ('"front", "sections", "demo"', '"front", "sectoins"', "did you mean 'sections'?"),
+        ('state_dir  = "var"', 'state_dir  = "wsgi.py/x"', "cannot be used, as"),
+        ("include    = []", 'include    = ["tenants.d/../x"]', "leads out of the folder"),
+    ],
+    ids=["package", "extension", "feature", "state folder", "include"],
+)
+def test_an_edit_that_names_what_is_not_there_harms_nobody(
+    site: Path, serve: Serve, old: str, new: str, says: str
+) -> None:
+    server = serve(site)
+    file = site / "tenants.toml"
+    good = file.read_text()
+    assert old in good
+    file.write_text(good.replace(old, new))
+    before = workers(server)
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: len(workers(server)) == 2 and not set(before) & set(workers(server)))
+    assert {server.get(path).status for path in ("/acme/", "/globex/", "/initech/help/") for _ in range(4)} == {200}
+    assert says in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_a_reload_brings_edits_of_code_too(site: Path, serve: Serve) -> None:
+    """The master must not have imported what its workers are to import anew."""
+    server = serve(site)
+    assert "Is this good for the company?" in server.get("/initech/").text
+    view = site / "tenants" / "initech" / "views.py"
+    view.write_text("def index():\n    return 'edited'\n")
+    with (site / "tenants.toml").open("a") as file:
+        file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    assert {server.get("/initech/").text for _ in range(8)} == {"edited"}
+
+
+def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serve) -> None:
+    server = serve(site)
+    file = site / "tenants.toml"
+    second = file.read_text() + '\n[tenants.umbrella]\npath = "/umbrella"\n'
+    file.write_text(second)
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    file.write_text("[[[")
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: server.output().count("The last good configuration, of 4 tenants") == 2)
+    assert {server.get("/umbrella/").status for _ in range(8)} == {200}
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "import os, sys; sys.exit(4)"])
+def test_a_view_that_exits_ends_its_request_and_nothing_else(site: Path, serve: Serve, code: str) -> None:
+    (site / "tenants" / "initech" / "views.py").write_text(f"def index():\n    {code}\n")
+    server = serve(site)
+    wait_until(lambda: len(workers(server)) == 2)
+    before = workers(server)
+    assert {server.get("/initech/").status for _ in range(4)} == {500}
+    assert server.get("/acme/").status == 200
+    assert workers(server) == before
+
+
+def test_a_tenant_whose_lock_is_held_does_not_stall_the_others_for_long(site: Path, serve: Serve) -> None:
+    import fcntl
+    from concurrent.futures import ThreadPoolExecutor
+
+    state = site / "var" / "tenants" / "globex"
+    state.mkdir(parents=True)
+    with (state / "lock").open("w") as held, ThreadPoolExecutor(12) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        server = serve(site)
+        waiting = [pool.submit(server.get, "/globex/") for _ in range(12)]
+        answers = [future.result() for future in waiting]
+        assert {answer.status for answer in answers} == {503}
+        assert server.get("/acme/").status == 200
+    wait_until(lambda: server.get("/globex/").status == 200)
+
+
+def test_14_a_body_that_is_framed_wrongly_is_400(site: Path, serve: Serve) -> None:
+    blueprint = site / "reads" / "body" / "__init__.py"
+    blueprint.parent.mkdir(parents=True)
+    (site / "reads" / "__init__.py").write_text("")
+    blueprint.write_text(
+        "from flask import Blueprint, request\nbp = Blueprint('body', __name__)\n"
+        "@bp.post('/')\ndef read():\n    return str(len(request.get_data()))\n"
+    )
+    (site / "tenants.toml").write_text('[platform]\nblueprints = "reads"\n[tenants.acme]\npath = "/acme"\n')
+    server = serve(site)
+    head = b"POST /acme/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for body in (b"0x0\r\n\r\n", b"+0\r\n\r\n", b"0_0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n"):
+        wire = server.raw(head + body, timeout=2)
+        assert wire.startswith(b"HTTP/1.1 400 "), (body, wire[:60])
+        assert wire.count(b"HTTP/1.1 ") == 1
+    assert server.raw(head + b"5\r\nhello\r\n0\r\n\r\n", timeout=2).endswith(b"5")
 
 
 def test_a_fourth_tenant_and_a_restart(site: Path, serve: Serve) -> None:

@@ -135,9 +135,20 @@ def test_row_20_pages_that_depend_on_the_session_say_so(platform: Platform) -> N
     known = client.get("/")
     assert known.headers["Vary"] == "Cookie"
     assert "private" in known.headers["Cache-Control"]
-    untouched = client.get("/untouched")
-    assert "Vary" not in untouched.headers
-    assert "Set-Cookie" not in untouched.headers
+    for path in ("/untouched", "/nothing-here"):
+        answer = client.get(path)
+        assert (answer.headers["Vary"], answer.headers["Cache-Control"]) == ("Cookie", "private")
+        assert "Set-Cookie" not in answer.headers
+    stranger = client_of(platform, "acme").get("/untouched")
+    assert "Vary" not in stranger.headers
+    assert "Cache-Control" not in stranger.headers
+
+
+def test_of_several_cookies_of_one_name_the_good_one_counts(platform: Platform) -> None:
+    """Another tenant's page can set one for a longer path, and browsers send that first."""
+    name, _, value = login(platform, "acme", True).partition(";")[0].partition("=")
+    for sent in (f"{name}=garbage; {name}={value}", f"{name}=; {name}={value}", f"{name}={value}; {name}=x"):
+        assert ask(platform, "acme", True, sent).text == "acme-user"
 
 
 def test_row_20_a_view_that_allows_caching_does_not_hand_somebodys_page_to_others(platform: Platform) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,10 @@ from flask.globals import app_ctx, request_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import db, gate, pages
+from . import db, gate, last_good, pages
 from .blueprint_set import BlueprintSet
 from .dispatcher import Dispatcher, read_host
-from .errors import ImportFailed, TenantUnavailable
+from .errors import ConfigError, ImportFailed, TenantryError, TenantUnavailable
 from .factory import create_app, secret_keys
 from .imports import import_module, make_importable
 from .keys import KeyRing
@@ -87,11 +88,22 @@ class Platform:
     def from_file(cls, path: str | os.PathLike[str]) -> Platform:
         """Make the platform of a tenants.toml.
 
-        :raises ConfigError: with all mistakes in the file at once, unless this process, or the one it was forked from,
-            has read a good one before.
+        Where it is refused, the last good one is served instead, if this process has made a platform of the same file
+        before, or the process that it was forked from has: gunicorn's master does. The reason is logged.
+
+        :raises ConfigError: with all mistakes in the file at once.
         :raises StateError: if its state folder or key ring cannot be used.
         """
-        return cls(Registry.from_file_or_last_good(path))
+        file = Path(path).absolute()
+        try:
+            platform = cls(_refuse_new_mistakes(Registry.from_file(file), last_good.get(file)))
+        except TenantryError as error:
+            if (good := last_good.get(file)) is None:
+                raise
+            log.error("%s\nThe last good configuration, of %d tenants, is served instead.", error, len(good))
+            return cls(good)
+        last_good.remember(platform.registry)
+        return platform
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self.wsgi_app(environ, start_response)
@@ -112,7 +124,11 @@ class Platform:
         except TenantUnavailable as error:
             reason = str(error) if tenant.settings.environment == "development" else ""
             return pages.unavailable(error.retry_after, reason)(environ, start_response)
-        return app(environ, start_response)
+        try:
+            return app(environ, start_response)
+        except SystemExit:  # out of a view: the worker, and gunicorn with it, would end for everybody
+            log.exception("Tenant '%s' tried to end the process.", tenant.slug)
+            return pages.ERROR(environ, start_response)
 
     def tenant_app(self, slug: str) -> TenantApp:
         """Return a tenant's live app, built if need be.
@@ -205,6 +221,19 @@ class Platform:
             path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,
             bad_request=pages.BAD_REQUEST,
         )
+
+
+def _refuse_new_mistakes(registry: Registry, good: Registry | None) -> Registry:
+    """Return a registry that may follow a good one: an edit that names what is not there is refused as a whole.
+
+    At a fresh start there is nothing to go on with: the tenants that are sound are served, and the others answer 503.
+    """
+    if good is not None and registry != good:
+        from .checking import problems_of
+
+        if problems := problems_of(registry):
+            raise ConfigError(problems)
+    return registry
 
 
 def _first_look(registry: Registry) -> WSGIApplication:

@@ -43,6 +43,13 @@ def read(connection: Connection) -> Deed | None:
     return Deed(UUID(row.id), row.furnished_at is not None) if row else None
 
 
+def replace(connection: Connection) -> UUID:
+    """Write another deed in the place of the one that is there, and return it."""
+    deed = uuid4()
+    connection.execute(update(DeedRow).values(id=deed.hex))
+    return deed
+
+
 def mark_furnished(connection: Connection) -> None:
     """Note that the first content is there, in the same transaction that wrote it."""
     connection.execute(update(DeedRow).values(furnished_at=_now()))

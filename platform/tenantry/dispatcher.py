@@ -17,8 +17,10 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: RFC 9112 section 3.2: a Host field is a host and at most a port. The port is dropped: doors answer on every port.
-_HOST = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?::[0-9]{1,5})?", re.ASCII)
+#: RFC 9112 section 3.2: a Host field is a host and at most a port. The port is dropped: doors answer on every port. No
+#: wider than what Werkzeug reads, which would make links without any host of the rest.
+_HOST = re.compile(r"(?:([a-z0-9-]+(?:\.[a-z0-9-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([1-9][0-9]{0,4}))?", re.ASCII)
+_PORTS = {"http": 80, "https": 443}
 #: RFC 3986 section 5.2.4 calls ``.`` and ``..`` dot segments; some servers take ``..;x`` for one too.
 _DOT_SEGMENT = re.compile(r"/\.\.?(?:;[^/]*)?(?:/|$)")
 
@@ -61,7 +63,7 @@ class Dispatcher(DispatcherMiddleware):
         raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or path
         if host is None or not is_plain_path(path):
             return self.bad_request
-        if raw[:1] != "/" and raw and not agrees_with(raw, host):
+        if raw[:1] != "/" and raw and not agrees_with(raw, environ["HTTP_HOST"]):
             return self.bad_request
         if (app := self.hosts.get(host)) is not None:
             return app
@@ -95,7 +97,9 @@ class Dispatcher(DispatcherMiddleware):
 def read_host(field: str) -> str | None:
     """Return the name in a Host field, folded and without port or trailing dot; ``None`` if it is not one name."""
     match = _HOST.fullmatch(field.lower())
-    return match[1] if match else None
+    if match is None or (match[3] and int(match[3]) > 65535):
+        return None
+    return match[1] or match[2]
 
 
 def is_plain_path(path: str) -> bool:
@@ -108,12 +112,16 @@ def is_plain_path(path: str) -> bool:
     return "." not in path or "/." not in path or _DOT_SEGMENT.search(path) is None
 
 
-def agrees_with(target: str, host: str) -> bool:
-    """Whether an absolute-form request target (RFC 9112 section 3.2.2) names the same host as the Host field."""
+def agrees_with(target: str, field: str) -> bool:
+    """Whether an absolute-form request target (RFC 9112 section 3.2.2) has the host and port of the Host field."""
     try:
-        return read_host(urlsplit(target).netloc) == host
+        named = urlsplit(target)
+        port = urlsplit(f"//{field}").port
     except ValueError:
         return False
+    own = _PORTS.get(named.scheme)
+    same_port = (named.port or own) == (port or own)
+    return own is not None and same_port and read_host(named.netloc) == read_host(field) is not None
 
 
 def spells(raw: str, prefix: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 #: First path segments that are, or will be, the platform's own.
 RESERVED_SEGMENTS = frozenset(
@@ -21,8 +22,8 @@ RESERVED_SLUGS = frozenset(
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SEGMENT = re.compile(r"[a-z0-9_][a-z0-9._~-]*")
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_IPV6 = re.compile(r"\[[0-9a-f:.]{2,45}\]")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def fold(text: str) -> str:
@@ -36,6 +37,10 @@ def fold_path(text: str) -> str:
     :raises ValueError: with a sentence for a person, if it is not a usable prefix.
     """
     path = fold(text).rstrip("/")
+    if not path and text.startswith("/"):
+        raise ValueError(
+            f"'{text}' would be everybody's address; for a tenant at the root of a host, give it hosts instead"
+        )
     if not path.startswith("/"):
         raise ValueError(f"'{text}' is not a path prefix; expected one that begins with a slash, like '/acme'")
     for segment in path[1:].split("/"):
@@ -67,13 +72,27 @@ def fold_host(text: str) -> str:
         raise ValueError(f"'{text}' is a pattern; expected exact host names, one for each name")
     if "://" in host or "/" in host:
         raise ValueError(f"'{text}' is an address; expected the host name alone, like 'initech.example.com'")
-    if _IPV6.fullmatch(host):
-        return host
+    if host.startswith("[") and host.endswith("]"):
+        return f"[{_address(IPv6Address, host[1:-1], text)}]"
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):  # browsers read such a name as an IPv4 address
+        return _address(IPv4Address, host, text)
     if ":" in host:
         raise ValueError(f"'{text}' carries a port; expected the host name alone, as doors answer on every port")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         raise ValueError(f"'{text}' is not a host name; expected labels of a-z, 0-9 and '-', parted by dots")
     return host
+
+
+def _address(kind: type[IPv4Address | IPv6Address], address: str, text: str) -> str:
+    """Return an IP address in its one form."""
+    try:
+        if "%" in address:
+            raise AddressValueError("a zone is for one machine only")
+        return str(kind(address))
+    except AddressValueError as error:
+        raise ValueError(
+            f"'{text}' is not an IP address ({error}); expected one like '192.0.2.1' or '[2001:db8::1]'"
+        ) from None
 
 
 def _punycode(host: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Response, current_app, render_template
 from flask.globals import request_ctx
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData, ParseException
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, ServiceUnavailable
 
 from .errors import DatabaseUnavailable
 
@@ -21,6 +22,15 @@ def error_page(error: HTTPException) -> HTTPException | Response:
     except Exception:
         current_app.logger.exception("The page for %s could not be made", error)
         return error
+
+
+def bad_body(error: Exception) -> HTTPException:
+    """Return the answer to a body that gunicorn found to be framed wrongly while a view was reading it."""
+    return BadRequest()
+
+
+#: What gunicorn raises then. Not all of them have a base of their own.
+BAD_BODIES = (InvalidChunkSize, ChunkMissingTerminator, NoMoreData, ParseException)
 
 
 def busy_page(error: DatabaseUnavailable) -> HTTPException:

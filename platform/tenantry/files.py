@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ def make_private_folder(path: Path) -> None:
         for folder in (*reversed(path.parents), path):
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)
+                if os.geteuid() == 0:  # as for files
+                    shutil.chown(folder, folder.parent.stat().st_uid, folder.parent.stat().st_gid)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from None
     if not os.access(path, os.W_OK | os.X_OK):
@@ -35,17 +39,39 @@ def _unwritable(path: Path, why: str) -> StateError:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock between processes while the block runs; the system drops it if the process dies."""
+def locked(path: Path, seconds: float = 5.0) -> Iterator[None]:
+    """Hold an exclusive lock between processes while the block runs; the system drops it if the process dies.
+
+    :raises StateError: if another process holds it for longer than so many seconds.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for(descriptor, path, time.monotonic() + seconds)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise StateError(
+                    f"Another process holds {path}, as while it provisions or migrates. Try again."
+                ) from None
+            time.sleep(0.01)
+
+
+def give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """Hand a new file to whom its folder belongs, or root's command would make files that the service cannot read."""
+    if os.geteuid() == 0:
+        status = folder.stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -55,6 +81,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                give_to_owner_of(path.parent, descriptor)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

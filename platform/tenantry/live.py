@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds before a tenant whose app could not be built is tried again: doubled each time, from the first to the last.
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
+#: Seconds for which a request waits for another one that builds its tenant's app, as each that waits holds a thread.
+LONGEST_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,9 @@ class LiveApps:
 
     def _get_slowly(self, tenant: Tenant) -> TenantApp:
         lock = self._locks.setdefault(tenant.slug, threading.Lock())
-        with lock:
+        if not lock.acquire(timeout=LONGEST_WAIT):
+            raise TenantUnavailable(tenant.slug, "another request has been building its app for too long.", 1.0)
+        try:
             found = self._apps.get(tenant.slug)
             if found is not None and found[0] is tenant:
                 return found[1]  # built by the one we waited for
@@ -105,6 +109,8 @@ class LiveApps:
                 if self._locks.get(tenant.slug) is lock:
                     del self._locks[tenant.slug]
             return app
+        finally:
+            lock.release()
 
     def _build_or_fail(self, tenant: Tenant) -> TenantApp:
         failure = self._failures.get(tenant.slug)
@@ -114,12 +120,12 @@ class LiveApps:
             raise TenantUnavailable(tenant.slug, failure.reason, failure.until - time.monotonic())
         try:
             app = self._build(tenant)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an extension that exits must not take the worker with it
             raise self._note_failure(tenant, error, failure) from error
         self._failures.pop(tenant.slug, None)
         return app
 
-    def _note_failure(self, tenant: Tenant, error: Exception, last: _Failure | None) -> TenantUnavailable:
+    def _note_failure(self, tenant: Tenant, error: BaseException, last: _Failure | None) -> TenantUnavailable:
         pause = min(last.pause * 2, LAST_PAUSE) if last else FIRST_PAUSE
         # Its words are kept and not the error, whose traceback would keep the half-built app.
         reason = explain(error)

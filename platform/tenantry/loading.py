@@ -24,13 +24,20 @@ Model = TypeVar("Model", bound=BaseModel)
 ENVIRONMENTS = ("development", "testing", "production")
 #: How pydantic begins to say what it expected.
 _SHOULD = re.compile(r"(Input|String|List|Dictionary) should (be|have) ")
+#: Configuration that well-known extensions sign with; the same for two tenants, it would make one of them.
+_SIGNING = {"SECRET_KEY", "WTF_CSRF_SECRET_KEY", "JWT_SECRET_KEY", "SECURITY_PASSWORD_SALT", "SECURITY_TOKEN_SALT"}
 #: Tables of a tenant that are merged with those of [defaults] key by key; everything else replaces.
 _MERGED = ("limits", "overrides", "config")
 
 
 def load(path: Path, environment: str) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
     """Read ``path`` and its includes; return the settings, the sound tenants, and every problem found."""
-    return _Loader(path, environment).load()
+    loader = _Loader(path, environment)
+    try:
+        return loader.load()
+    except RecursionError:
+        loader.problems.append(Problem(loader.main.name, "", "nested too deeply; expected tables at most three deep"))
+        return loader.settings, loader.tenants, loader.problems
 
 
 class _Loader:
@@ -105,7 +112,7 @@ class _Loader:
             return
         try:
             found = sorted(root.glob(pattern))
-        except ValueError as error:
+        except (ValueError, IndexError, NotImplementedError) as error:
             message = f"'{pattern}' is not a pattern ({error}); expected one like 'tenants.d/*.toml'"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
             return
@@ -196,20 +203,22 @@ class _Loader:
 
     def _check_nesting(self, tenant: Tenant, owners: Mapping[str, str]) -> None:
         """A tenant inside another's prefix must not hide a page of the outer one."""
-        outer, _, last = (tenant.path or "").rpartition("/")
-        parent = self.tenants.get(owners.get(outer, "")) if outer else None
-        if parent and last in (*parent.sections, *parent.languages, *(parent.features or ()), "static"):
-            self._problem(tenant, "path", f"'{tenant.path}' would hide the page /{last}/ of tenant '{parent.slug}'")
+        outer, inner = tenant.path or "", ""
+        while outer.count("/") > 1:
+            outer, _, segment = outer.rpartition("/")
+            inner = f"/{segment}{inner}"
+            parent = self.tenants.get(owners.get(outer, ""))
+            if parent and segment in (*parent.sections, *parent.languages, *(parent.features or ()), "static", "-"):
+                self._problem(tenant, "path", f"'{tenant.path}' would hide the page {inner}/ of tenant '{parent.slug}'")
 
     def _check_secrets(self) -> None:
         owners: dict[str, str] = {}
         for tenant in self.tenants.values():
-            secret = tenant.config.get("SECRET_KEY")
-            if secret and secret in owners:
-                message = f"the same as that of tenant '{owners[secret]}'; expected one of its own, or none"
-                self._problem(tenant, "config.SECRET_KEY", message)
-            elif secret:
-                owners[secret] = tenant.slug
+            for name in _SIGNING & tenant.config.keys():
+                secret = str(tenant.config[name])
+                if owners.setdefault(secret, tenant.slug) != tenant.slug:
+                    message = f"the same as that of tenant '{owners[secret]}'; expected one of its own, or none"
+                    self._problem(tenant, f"config.{name}", message)
 
     def _problem(self, tenant: Tenant, key: str, message: str) -> None:
         keys = ("tenants", tenant.slug, *key.split("."))
@@ -282,6 +291,8 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _show(value: object) -> str:
+    if isinstance(value, int) and abs(value) > 10**18:  # str() refuses numbers of more than 4,300 digits
+        return "a huge number"
     text = f"'{value}'" if isinstance(value, str) else "a table" if isinstance(value, dict) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"
 

@@ -57,6 +57,7 @@ _NO_STORE = ("Cache-Control", "no-store")
 
 NOT_FOUND = Page("404 Not Found", "Not found", "<p>There is nothing at this address.</p>")
 BAD_REQUEST = Page("400 Bad Request", "Bad request", "<p>This address cannot be read in one way only.</p>")
+ERROR = Page("500 Internal Server Error", "Something went wrong", "<p>The error was noted. Please try again.</p>")
 READ_ONLY = Page(
     "503 Service Unavailable",
     "Reading only",

@@ -120,7 +120,8 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     file, copy = tenant.database_file, _deed_file(tenant)
     if deed is None:
         raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
-    if not copy.exists():  # a run was cut short between the database and its copy of the deed
+    if not copy.exists():  # a run was cut short between the database and its copy of the deed, or it was put there
+        _check_single(tenant, deed)
         write_atomically(copy, f"{deed.id}\n".encode())
     if copy.read_text().strip() != str(deed.id):
         raise StateError(
@@ -128,6 +129,24 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
             f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
         )
     return _database_of(tenant)
+
+
+def _check_single(tenant: Tenant, deed: deeds.Deed) -> None:
+    """Keys derive from the deed, so two tenants with one deed would accept each other's cookies."""
+    for copy in tenant.state.parent.glob(f"*/{DEED_FILE}"):
+        if copy.read_text().strip() == str(deed.id):
+            raise StateError(
+                f"{tenant.database_file} is a copy of the database of tenant '{copy.parent.name}', with its deed. Give "
+                f"it one of its own: tenantry provision {tenant.slug} --new-deed"
+            )
+
+
+def give_new_deed(platform: Platform, tenant: Tenant) -> None:
+    """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void."""
+    with _locked(tenant), platform.databases.direct(_database_of(tenant), "write") as connection:
+        deed = deeds.replace(connection)
+        connection.commit()
+        write_atomically(_deed_file(tenant), f"{deed}\n".encode())
 
 
 def furnish(app: TenantApp) -> None:

@@ -6,7 +6,6 @@ knows no request and no Flask.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from .errors import ConfigError, UnknownTenant
-
-log = logging.getLogger("tenantry")
 
 #: Name of the variable that chooses the configuration class; see ``environments.py``.
 ENVIRONMENT = "TENANTRY_ENV"
@@ -125,9 +122,6 @@ class Tenant:
         return found + ([f"{scheme}://{self.settings.main_host}{suffix}{self.path}/"] if self.path else [])
 
 
-_last_good: dict[Path, Registry] = {}
-
-
 class Registry(Mapping[str, Tenant]):
     """All tenants by slug, in the order of the files. Immutable.
 
@@ -152,25 +146,14 @@ class Registry(Mapping[str, Tenant]):
         settings, tenants, problems = load(Path(path).absolute(), os.environ.get(ENVIRONMENT, "production"))
         if problems:
             raise ConfigError(problems)
-        registry = _last_good[settings.file] = cls(settings, tenants)
-        return registry
+        return cls(settings, tenants)
 
-    @classmethod
-    def from_file_or_last_good(cls, path: str | os.PathLike[str]) -> Registry:
-        """Read a tenants.toml; where it is refused, return the last one that was good, and log why.
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Registry):
+            return NotImplemented
+        return self.settings == other.settings and self._tenants == other._tenants
 
-        gunicorn's master reads the file before it forks, so a worker that starts while an edit is broken has one.
-
-        :raises ConfigError: if the file is refused and there is no earlier one.
-        """
-        try:
-            return cls.from_file(path)
-        except ConfigError as error:
-            good = _last_good.get(Path(path).absolute())
-            if good is None:
-                raise
-            log.error("%s\nThe last good configuration, of %d tenants, is served instead.", error, len(good))
-            return good
+    __hash__ = None  # type: ignore[assignment]  # as other mappings
 
     def served(self) -> list[Tenant]:
         """Return the tenants that are not archived."""

@@ -19,6 +19,7 @@ _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z]{2,4})?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
+_FOLDER = re.compile(r"[^\0\r\n]+")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 #: Flask configuration that Tenantry sets by itself, and what to use instead.
@@ -56,9 +57,11 @@ def _database(value: str) -> str:
 
 
 def _unique(values: list[str]) -> list[str]:
+    seen: set[str] = set()
     for value in values:
-        if values.count(value) > 1:
+        if value in seen:
             raise ValueError(f"'{value}' stands there twice; expected each once")
+        seen.add(value)
     return values
 
 
@@ -118,7 +121,7 @@ class PlatformTable(_Table):
     """Import name of the Flask apps: the package whose templates/ and static/ folders every tenant's app uses."""
     include: list[str] = Field(default_factory=list)
     """More files with [tenants.…] tables, as glob patterns relative to this file, e.g. 'tenants.d/*.toml'."""
-    state_dir: str = Field(default="var", min_length=1)
+    state_dir: Annotated[str, _matching(_FOLDER, "the name of a folder")] = Field(default="var", min_length=1)
     """Folder of databases, key ring and locks, relative to this file."""
     scheme: Literal["http", "https"] = "http"
     """The scheme that visitors use; 'https' switches Secure cookies, __Host- names and HSTS on."""

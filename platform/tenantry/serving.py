@@ -6,12 +6,16 @@ import errno
 import logging
 import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
+from . import last_good
+from .app import Platform
 from .errors import TenantryError
+from .factory import CONFIG
 from .files import make_private_folder
-from .keys import KeyRing
 from .registry import Registry
 
 #: The file that wsgi.py names.
@@ -28,20 +32,34 @@ def check_before_start(server: Any) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        settings = Registry.from_file(_FILE).settings
-        make_private_folder(settings.state_dir)
-        KeyRing(settings.key_file)
+        platform = Platform.from_file(_FILE)
+        make_private_folder(platform.registry.settings.state_dir)
     except TenantryError as error:
         _stop(str(error))
     for address in server.cfg.address:
         _check_free(address)
 
 
+def check_before_reload(server: Any) -> None:
+    """Look at an edited configuration before the new workers do; where it is sound, it is the one to go on with.
+
+    In a process of its own, as the check imports the blueprints: if the master did, its workers would inherit them, and
+    no reload would ever bring their edits.
+    """
+    command = [sys.executable, "-m", "tenantry.cli", "check"]
+    done = subprocess.run(command, env={**os.environ, CONFIG: _FILE}, capture_output=True, text=True)  # noqa: S603  # ours
+    if done.returncode:
+        server.log.error("%s The last good configuration goes on being served.", done.stderr)
+        return
+    last_good.remember(Registry.from_file(_FILE))
+    announce(server)
+
+
 def announce(server: Any) -> None:
-    """Print each tenant's addresses, now that they answer, or will once the workers are new."""
-    registry = Registry.from_file_or_last_good(_FILE)
+    """Print each tenant's addresses, now that they answer."""
+    registry = last_good.get(Path(_FILE).absolute())
+    tenants = registry.served() if registry else []
     ports = [address[1] for address in server.address if isinstance(address, tuple)]
-    tenants = registry.served()
     width = max((len(tenant.title) for tenant in tenants[:_LISTED]), default=0)
     lines = [f"  {tenant.title:<{width}}  {'  '.join(tenant.addresses(*ports[:1]))}" for tenant in tenants[:_LISTED]]
     if len(tenants) > _LISTED:

@@ -42,19 +42,19 @@ class TenantSessionInterface(SecureCookieSessionInterface):
         return cast(str, app.config["SESSION_COOKIE_SAMESITE"] or "Lax")
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
-        cookie = request.cookies.get(self.get_cookie_name(app))
-        if not cookie:
-            return self.session_class()
-        try:
-            return self.session_class(cast("TenantApp", app).signer.verify(_PURPOSE, cookie))
-        except (BadToken, TypeError, ValueError):
-            return self.session_class()
+        # A browser may send several of one name, as another tenant's page can set one for a longer path.
+        for cookie in request.cookies.getlist(self.get_cookie_name(app)):
+            try:
+                return self.session_class(cast("TenantApp", app).signer.verify(_PURPOSE, cookie))
+            except (BadToken, TypeError, ValueError):
+                continue
+        return self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if session.accessed:
+        if session:
+            _keep_private(response)
+        if session or session.accessed:
             response.vary.add("Cookie")
-            if session:
-                _keep_private(response)
         if not session:
             if session.modified:
                 self._delete(app, response)

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
 
 from .errors import DatabaseBusy, DatabaseReplaced, ReadOnlyUnit
+from .files import give_to_owner_of
 
 #: Milliseconds that a statement waits for another writer of the same tenant before it gives up.
 BUSY_TIMEOUT = 1000
@@ -188,7 +189,9 @@ def side_files(path: Path) -> tuple[Path, Path]:
 
 def create_file(path: Path) -> None:
     """Make an empty database file in WAL mode (readers and the writer do not wait for each other), mode 0600."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    give_to_owner_of(path.parent, descriptor)
+    os.close(descriptor)
     connection = sqlite3.connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

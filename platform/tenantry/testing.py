@@ -24,7 +24,7 @@ from flask import has_app_context, has_request_context
 from werkzeug.test import Client, TestResponse
 
 from .app import Platform
-from .registry import ENVIRONMENT, Tenant
+from .registry import ENVIRONMENT, Registry, Tenant
 
 TWO_TENANTS = """
 [defaults]
@@ -76,7 +76,7 @@ def make_platform(folder: Path, tenants_toml: str = TWO_TENANTS) -> Platform:
     """Write a tenants.toml into ``folder`` and return its platform."""
     file = folder / "tenants.toml"
     file.write_text(tenants_toml, encoding="utf-8")
-    return Platform.from_file(file)
+    return Platform(Registry.from_file(file))
 
 
 @pytest.fixture

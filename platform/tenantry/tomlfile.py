@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +14,10 @@ from .errors import Problem
 #: Largest file that is read, in bytes. 100,000 tenants of four lines take about 12 MiB.
 MAX_BYTES = 64 * 1024 * 1024
 
-_HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"\s*\[\[?([^\]]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:\"[^\"]*\"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:\"[^\"]*\"|'[^']*'|[\w-]+))*)\s*=")
 _PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
+_LONG = 2000  # characters; no line that is longer is looked through for its key
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 
 
@@ -45,7 +47,10 @@ class TomlFile:
 
     def _read(self) -> str:
         try:
-            size = self.path.stat().st_size
+            status = self.path.stat()
+            size = status.st_size
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe would wait for ever
+                raise _Unreadable("is a device or a pipe; expected a TOML file")
             if size > MAX_BYTES:
                 raise _Unreadable(
                     f"the file has {size:,} bytes; expected at most {MAX_BYTES:,}. Part it with 'include'"
@@ -93,9 +98,11 @@ def _find_lines(lines: list[str]) -> dict[tuple[str, ...], int]:
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(lines, 1):
+        if len(line) > _LONG:
+            continue
         if header := _HEADER.match(line):
             table = _parts(header[1])
-            for depth in range(1, len(table) + 1):
+            for depth in range(1, min(len(table), 4) + 1):
                 found.setdefault(table[:depth], number)
         elif key := _KEY.match(line):
             found.setdefault(table + _parts(key[1]), number)

@@ -6,6 +6,7 @@ import click
 
 from ..app import Platform
 from ..errors import explain
+from ..provisioning import give_new_deed
 from ..provisioning import provision as provision_one
 from ..registry import Tenant
 from .output import as_json, load_platform, print_json, print_table
@@ -14,14 +15,21 @@ from .output import as_json, load_platform, print_json, print_table
 @click.command()
 @click.argument("slug", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every tenant that is not archived.")
+@click.option("--new-deed", is_flag=True, help="Make a database that was copied from another tenant's one of its own.")
 @click.option("--quiet", is_flag=True, help="Say nothing of tenants that were ready.")
 @as_json
 @click.pass_context
-def provision(context: click.Context, slug: str | None, everyone: bool, quiet: bool, as_json: bool) -> None:
+def provision(
+    context: click.Context, slug: str | None, everyone: bool, new_deed: bool, quiet: bool, as_json: bool
+) -> None:
     """Create a tenant's database and first content, or bring its tables up to date."""
     if (slug is None) is not everyone:
         raise click.UsageError("Give either the slug of a tenant, or --all.")
+    if new_deed and not slug:
+        raise click.UsageError("--new-deed is for one tenant; give its slug.")
     platform = load_platform(context)
+    if slug and new_deed:
+        give_new_deed(platform, platform.registry[slug])
     chosen = [platform.registry[slug]] if slug else platform.registry.served()
     results = [(tenant.slug, *_provision(platform, tenant)) for tenant in chosen]
     failed = [result for result in results if result[1] == "failed"]

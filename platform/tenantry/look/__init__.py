@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app
 
 from ..context import current_tenant
-from ..error_pages import busy_page
+from ..error_pages import BAD_BODIES, bad_body, busy_page
 from ..errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def init_app(app: TenantApp) -> None:
     app.register_blueprint(bp)
     app.safety_headers += _safety_headers(app)
     app.register_error_handler(DatabaseUnavailable, busy_page)
+    for kind in BAD_BODIES:
+        app.register_error_handler(kind, bad_body)
 
 
 def _safety_headers(app: TenantApp) -> list[tuple[str, str]]:
