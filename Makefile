@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve test bench lint clean lock docs
 
 serve: .venv/serve
-	@TENANTRY_ENV=$${TENANTRY_ENV:-development} $(BIN)/tenantry provision --all --quiet || true
+	@TENANTRY_ENV=$${TENANTRY_ENV:-development} $(BIN)/tenantry provision --all --quiet 2>/dev/null || true
 	@TENANTRY_ENV=$${TENANTRY_ENV:-development} PORT=$(PORT) exec $(BIN)/gunicorn wsgi:application
 
 test: .venv/dev

@@ -40,7 +40,7 @@ def gunicorn(folder: Path, port: int | None = None) -> subprocess.CompletedProce
             "tenants.toml:2: tenants.acme.pth: unknown key; did you mean 'path'?",
             id="typo",
         ),
-        pytest.param(None, "tenants.toml: cannot be read (No such file or directory)", id="missing"),
+        pytest.param(None, "tenants.toml cannot be read (No such file or directory)", id="missing"),
         pytest.param(
             '[platform]\nstate_dir = "taken/var"\n' + GOOD,
             "cannot be written to (File exists). Give it to the user that runs Tenantry, or name another folder",

@@ -63,6 +63,45 @@ def test_a_language_that_the_tenant_has_not(shipped: Platform, path: str) -> Non
     assert client_of(shipped, "acme").get(path).status_code == 404
 
 
+def test_a_language_once_chosen_holds_for_the_other_pages(shipped: Platform) -> None:
+    visitor = client_of(shipped, "acme")
+    assert '<html lang="en">' in visitor.get("/help/").text
+    visitor.get("/de/")
+    assert '<html lang="de">' in visitor.get("/help/").text
+    assert "Seite nicht" in visitor.get("/help/nothing/").text or "keine Seite" in visitor.get("/help/nothing/").text
+    assert '<html lang="en">' in visitor.get("/en/").text
+    assert '<html lang="en">' in visitor.get("/help/").text
+    assert '<html lang="en">' in client_of(shipped, "acme").get("/help/").text
+
+
+@pytest.mark.parametrize("slug", ["acme", "globex", "initech"])
+def test_every_page_offers_the_languages(shipped: Platform, slug: str) -> None:
+    for path in ("/", "/help/", "/help/welcome/", "/nothing/"):
+        text = client_of(shipped, slug).get(path).text
+        assert ">Deutsch</a>" in text
+        assert ">English</a>" in text
+
+
+def test_flashed_messages_are_shown_once_and_escaped(shipped: Platform) -> None:
+    from flask import flash, redirect, url_for
+
+    def saved() -> Any:
+        flash("Saved <b>it</b>.")
+        return redirect(url_for("help.index"))
+
+    shipped.tenant_app("acme").view_functions["demo.hello"] = saved
+    visitor = client_of(shipped, "acme")
+    shown = visitor.get("/demo/", follow_redirects=True).text
+    assert "Saved &lt;b&gt;it&lt;/b&gt;." in shown
+    assert 'role="status"' in shown
+    assert "Saved" not in visitor.get("/help/").text
+
+
+def test_a_page_that_is_not_there_marks_no_link_as_current(shipped: Platform) -> None:
+    assert 'aria-current="page"' not in client_of(shipped, "acme").get("/nope/").text
+    assert 'aria-current="page"' in client_of(shipped, "acme").get("/").text
+
+
 def test_help_and_faq_differ_by_one_registration(shipped: Platform) -> None:
     acme = client_of(shipped, "acme")
     help_page, faq_page = acme.get("/help/"), acme.get("/faq/")

@@ -60,7 +60,7 @@ def test_check_tells_every_mistake_and_exits_with_1(run: Run, site: Path) -> Non
     (site / "tenants.toml").write_text('[tenants.a]\npth = "/a"\n[tenants.b]\npath = "b"\n')
     result = run("check")
     assert result.exit_code == 1
-    assert "The configuration has 2 problems; nothing of it was used." in result.stderr
+    assert "The configuration has 2 problems:" in result.stderr
     assert "tenants.toml:2: tenants.a.pth: unknown key; did you mean 'path'?" in result.stderr
     parsed = json.loads(run("check", "--json").stdout)
     assert parsed["ok"] is False
@@ -83,10 +83,18 @@ def test_check_looks_beyond_the_file(run: Run, site: Path) -> None:
     overlay.write_text("{{ ")
     result = run("check")
     assert result.exit_code == 1
-    assert "tenants.late: there is no catalogue for the language 'fr'; there are de, en" in result.stderr
-    assert "tenants.late: There is no blueprint for the feature 'frnt'; did you mean 'front'?" in result.stderr
+    last = len(text.splitlines())
     assert (
-        "tenants.initech: overrides names the endpoint 'front.indx', which there is not; did you mean" in result.stderr
+        f"tenants.toml:{last - 1}: tenants.late.languages: there is no catalogue for the language 'fr'; there are de, en"
+        in result.stderr
+    )
+    assert (
+        f"tenants.toml:{last}: tenants.late.features: There is no blueprint for the feature 'frnt'; did you mean 'front'?"
+        in result.stderr
+    )
+    assert (
+        "tenants.initech.overrides: overrides names the endpoint 'front.indx', which there is not; did you mean"
+        in result.stderr
     )
     assert f"tenants.acme: The template {overlay}, line 1, is not valid" in result.stderr
     assert "4 problems" in result.stderr
@@ -98,6 +106,58 @@ def test_a_fault_of_all_tenants_is_told_once(run: Run, site: Path) -> None:
     result = run("check")
     assert result.exit_code == 1
     assert result.stderr.count("'no.such' cannot be imported: there is no module 'no'") == 1
+    assert re.search(r"tenants.toml:5: platform.extensions: 'no.such' cannot", result.stderr)
+
+
+def test_a_fault_in_the_defaults_is_told_where_it_stands(run: Run, site: Path) -> None:
+    text = (site / "tenants.toml").read_text().replace('"front", "sections", "demo"', '"front", "sections", "dmeo"')
+    (site / "tenants.toml").write_text(text)
+    line = next(n for n, found in enumerate(text.splitlines(), 1) if "dmeo" in found)
+    result = run("check")
+    assert f"tenants.toml:{line}: defaults.features: There is no blueprint for the feature 'dmeo'" in result.stderr
+
+
+def test_a_section_that_is_called_like_a_blueprint(run: Run, site: Path) -> None:
+    text = (site / "tenants.toml").read_text().replace('sections  = ["help", "faq"]', 'sections  = ["help", "demo"]')
+    (site / "tenants.toml").write_text(text)
+    result = run("check")
+    assert "defaults.sections: Two things would be called 'demo'" in result.stderr
+    assert "Rename one of them." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("templates/own/x.html", "{% if %}", "own/x.html, line 1, is not valid"),
+        ("translations/de/LC_MESSAGES/messages.po", "mgsid 'a'\n", "messages.po is not valid"),
+        ("migrations/a.py", "def (", "SyntaxError"),
+        ("migrations/b.py", "revision, down_revision = 'b', 'nobody'\n", "The migrations do not fit together"),
+    ],
+)
+def test_check_reads_what_the_blueprints_bring(
+    run: Run, site: Path, package: str, write: Write, name: str, content: str, says: str
+) -> None:
+    write(
+        f"{package}/own/__init__.py",
+        "from flask import Blueprint\nbp = Blueprint('own', __name__, template_folder='templates')\n",
+    )
+    write(f"{package}/own/{name}", content)
+    (site / "tenants.toml").write_text(f'[platform]\nblueprints = "{package}"\n[tenants.a]\npath = "/a"\n')
+    result = run("check")
+    assert result.exit_code == 1, result.output
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_check_reads_registrations_and_navigation(run: Run, site: Path, package: str, write: Write) -> None:
+    head = "from flask import Blueprint\nfrom tenantry import add_to_navigation\nbp = Blueprint('own', __name__)\n"
+    toml = f'[platform]\nblueprints = "{package}"\n[tenants.a]\npath = "/a"\n'
+    (site / "tenants.toml").write_text(toml)
+    write(f"{package}/own/__init__.py", head + "def registrations(tenant):\n    yield {'url_prefx': '/x'}\n")
+    assert "give the option 'url_prefx'; did you mean 'url_prefix'?" in run("check").stderr
+    write(f"{package}/own/__init__.py", head + "add_to_navigation(bp, 'Notes', 'notes.index')\n")
+    sys.modules.pop(f"{package}.own")
+    assert "links 'notes.index' to the endpoint 'own.Notes', which there is not" in run("check").stderr
 
 
 def test_list(run: Run) -> None:

@@ -167,6 +167,66 @@ def index(section):
         db.Model.metadata.remove(db.Model.metadata.tables["note"])
 
 
+def test_the_guides_existing_application_works(tmp_path: Path, write: Write, package: str) -> None:
+    """Flask's tutorial in small: its factory's own rule, its database by hand, two tenants."""
+    source = {block.splitlines()[0]: block for block in blocks("docs/blueprints.md", "python")}
+    write(f"{package}/__init__.py", "")
+    write(f"{package}/tenancy.py", source["# flaskr/tenancy.py"])
+    write(
+        f"{package}/db.py",
+        """
+        import sqlite3
+        import click
+        from flask import current_app, g
+
+        def get_db():
+            if "db" not in g:
+                g.db = sqlite3.connect(current_app.config["DATABASE"])
+            return g.db
+
+        def close_db(e=None):
+            if (db := g.pop("db", None)) is not None:
+                db.close()
+
+        @click.command("init-db")
+        def init_db():
+            get_db().executescript(current_app.open_resource("schema.sql").read().decode())
+
+        def init_app(app):
+            app.teardown_appcontext(close_db)
+            app.cli.add_command(init_db)
+        """,
+    )
+    write(f"{package}/schema.sql", "CREATE TABLE post (title TEXT);")
+    write(f"{package}/auth.py", "from flask import Blueprint\nbp = Blueprint('auth', __name__, url_prefix='/auth')\n")
+    write(
+        f"{package}/blog.py",
+        f"""
+        from flask import Blueprint, redirect, request, url_for
+        from {package}.db import get_db
+
+        bp = Blueprint("blog", __name__)
+
+        @bp.route("/", methods=("GET", "POST"))
+        def index():
+            if request.method == "POST":
+                with get_db() as db:
+                    db.execute("INSERT INTO post VALUES (?)", (request.form["title"],))
+                return redirect(url_for("index"))
+            return " ".join(title for (title,) in get_db().execute("SELECT title FROM post"))
+        """,
+    )
+    toml = next(block for block in blocks("docs/blueprints.md", "toml") if "flaskr" in block)
+    platform = make_platform(tmp_path, toml.replace("flaskr", package) + '[tenants.globex]\npath = "/globex"\n')
+    for slug in ("acme", "globex"):
+        assert platform.tenant_app(slug).test_cli_runner().invoke(args=["init-db"]).exit_code == 0
+    acme = client_of(platform, "acme")
+    answer = acme.post("/", data={"title": "mine"})
+    assert answer.headers["Location"] == "/acme/"
+    assert acme.get("/").text == "mine"
+    assert client_of(platform, "globex").get("/").text == ""
+
+
 def test_what_the_guide_says_is_refused_is_what_is_refused() -> None:
     text = (ROOT / "docs" / "blueprints.md").read_text().split("and refuses:")[1].split("- **SECRET_KEY**")[0]
     words = set(re.findall(r"`([A-Z_]+)`", text))

@@ -114,6 +114,19 @@ def test_lists_in_the_defaults_are_each_apps_own(tmp_path: Path, shop: str) -> N
     assert platform.tenant_app("globex").config["ALLOWED"] == ["a"]
 
 
+def test_a_setting_may_name_the_tenants_own_folder(tmp_path: Path, shop: str) -> None:
+    text = toml(shop).replace(
+        "[tenants.acme]",
+        '[defaults.config]\nDATABASE = "{instance_path}/shop.sqlite"\nCACHE = { PREFIX = "{slug}:", ALL = ["{slug}"] }\n[tenants.acme]',
+    )
+    platform = make_platform(tmp_path, text)
+    for slug in ("acme", "globex"):
+        app = platform.tenant_app(slug)
+        assert app.config["DATABASE"] == str(tmp_path / "var" / "tenants" / slug / "instance" / "shop.sqlite")
+        assert Path(app.config["DATABASE"]).parent.is_dir()
+        assert app.config["CACHE"] == {"PREFIX": f"{slug}:", "ALL": [slug]}
+
+
 def test_a_rotation_renews_the_keys_of_live_apps(tmp_path: Path, shop: str) -> None:
     own = "0123456789abcdefghijklmnopqrstuvwxyz"
     platform = make(tmp_path, shop, more=f'config = {{ SECRET_KEY = "{own}" }}')
@@ -457,7 +470,9 @@ def test_an_overlay_that_is_not_utf_8_is_told(tmp_path: Path, shop: str, write: 
         pytest.param("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'", id="imports"),
         pytest.param("import sys; sys.exit(3)", "SystemExit: 3", id="exits"),
         pytest.param(
-            "x = 1", "gives NoneType; expected a Blueprint called bp, or create_blueprint(tenant)", id="has none"
+            "x = 1",
+            "has nothing to register; expected a Blueprint called bp, or create_blueprint(tenant)",
+            id="has none",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_first_request_makes_everything(tmp_path: Path) -> None:
     platform = make_platform(tmp_path)
     assert not platform.registry["acme"].database_file.exists()
     assert client_of(platform, "acme").get("/help/welcome/").status_code == 200
-    assert len(rows(platform, "acme", "SELECT * FROM tenantry_deed WHERE furnished_at IS NOT NULL")) == 1
+    assert len(rows(platform, "acme", "SELECT * FROM tenantry_furnished")) == 1
     assert len(rows(platform, "acme", "SELECT * FROM page")) == 2
     assert not platform.registry["globex"].database_file.exists()
 
@@ -53,6 +53,7 @@ def test_state_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert sorted(path.name for path in file.parent.iterdir() if "tenant.db-" not in path.name) == [
         "deed",
+        "instance",
         "lock",
         "tenant.db",
     ]
@@ -116,7 +117,7 @@ def test_killed_at_any_moment_a_rerun_finishes(tmp_path: Path) -> None:
         subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
         platform = make_platform(tmp_path)
         for slug in platform.registry:
-            assert len(rows(platform, slug, "SELECT * FROM tenantry_deed WHERE furnished_at IS NOT NULL")) == 1
+            assert len(rows(platform, slug, "SELECT * FROM tenantry_furnished")) == 1
             assert len(rows(platform, slug, "SELECT * FROM page")) == 2
             assert list(platform.registry[slug].state.glob("draft-*")) == []
     assert unfinished > 0
@@ -229,6 +230,32 @@ def test_a_database_that_is_gone_is_not_silently_begun_anew(tmp_path: Path) -> N
     assert not file.exists()
     away.rename(file)
     assert client_of(make_platform(tmp_path), "acme").get("/").status_code == 200
+
+
+def test_a_blueprint_that_comes_later_brings_its_first_content_too(
+    tmp_path: Path, write: Callable[[str, str], Path], package: str
+) -> None:
+    source = """
+        from flask import Blueprint
+        from sqlalchemy import text
+        from tenantry import db, on_provision
+
+        bp = Blueprint("{0}", __name__, url_prefix="/{0}")
+
+        @on_provision(bp)
+        def first():
+            db.session.execute(text("CREATE TABLE {0}_seeded (n INTEGER)"))
+        """
+    count = "SELECT count(*) FROM sqlite_master WHERE name LIKE '%seeded'"
+    write(f"{package}/one/__init__.py", source.format("one"))
+    toml = TWO_TENANTS.replace("[defaults]", f'[platform]\nblueprints = "{package}"\n[defaults]')
+    platform = make_platform(tmp_path, toml)
+    platform.tenant_app("acme")
+    assert rows(platform, "acme", count) == [(1,)]
+    write(f"{package}/two/__init__.py", source.format("two"))
+    for _ in range(2):
+        make_platform(tmp_path, toml).tenant_app("acme")
+        assert rows(platform, "acme", count) == [(2,)]
 
 
 def test_row_35_another_tenants_database_is_not_taken(tmp_path: Path) -> None:

@@ -429,7 +429,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing.toml: cannot be read \(No such file or directory\)"):
+    with pytest.raises(ConfigError, match=r"nothing.toml cannot be read \(No such file or directory\)"):
         Registry.from_file(tmp_path / "nothing.toml")
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
         Registry.from_file(tmp_path)

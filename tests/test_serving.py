@@ -69,7 +69,7 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     before = workers(server)
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))
-    wait_until(lambda: "The last good configuration, of 3 tenants, is served instead." in server.output())
+    wait_until(lambda: "the last good configuration, of 3 tenants, is." in server.output())
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: not set(before) & set(workers(server)) and len(workers(server)) == 2)
     assert {server.get("/acme/").status for _ in range(20)} == {200}
@@ -131,7 +131,7 @@ def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serv
     wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
     file.write_text("[[[")
     os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: server.output().count("The last good configuration, of 4 tenants") == 2)
+    wait_until(lambda: server.output().count("the last good configuration, of 4 tenants") == 2)
     assert {server.get("/umbrella/").status for _ in range(8)} == {200}
 
 

@@ -23,7 +23,7 @@ def pull_language(endpoint: str | None, values: dict[str, Any] | None) -> None:
         if code not in current_tenant.languages:
             abort(404)
         g.lang_code = code
-        use_language(code)
+        use_language(code, remember=True)
 
 
 @bp.url_defaults

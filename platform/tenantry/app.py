@@ -100,7 +100,7 @@ class Platform:
         except TenantryError as error:
             if (good := last_good.get(file)) is None:
                 raise
-            log.error("%s\nThe last good configuration, of %d tenants, is served instead.", error, len(good))
+            log.error("%s\nNothing of it was used; the last good configuration, of %d tenants, is.", error, len(good))
             return cls(good)
         last_good.remember(platform.registry)
         return platform
@@ -249,4 +249,5 @@ def _first_look(registry: Registry) -> WSGIApplication:
 
 
 def _report(failure: TenantUnavailable) -> None:
-    log.error("%s It answers 503, and is tried again in %.0f s.", failure, failure.retry_after)
+    reason = str(failure).rstrip(".")
+    log.error("%s. It answers 503, and is tried again in %.0f s.", reason, failure.retry_after)

@@ -12,14 +12,21 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint
 from werkzeug.utils import find_modules
 
-from .errors import BadSetup, ImportFailed, did_you_mean
+from .errors import BadSetup, ImportFailed, blaming, did_you_mean
 from .imports import import_module, resolve
 from .registry import Settings, Tenant
+
+if TYPE_CHECKING:
+    from .tenant_app import TenantApp
+
+
+#: What Flask takes for a registration (flask.Blueprint.register).
+_OPTIONS = ("name", "url_prefix", "subdomain", "url_defaults")
 
 
 class BlueprintSet:
@@ -48,7 +55,7 @@ class BlueprintSet:
         folders = [path / name for path in packages if path is not None]
         return tuple(folder for folder in folders if folder.is_dir() and not (folder / "env.py").exists())
 
-    def register(self, app: Flask, tenant: Tenant) -> None:
+    def register(self, app: TenantApp, tenant: Tenant) -> None:
         """Register into an app what its tenant has, in the order of its features.
 
         :raises BadSetup: if the tenant has a feature that there is none of.
@@ -57,9 +64,11 @@ class BlueprintSet:
         for feature in tenant.features if tenant.features is not None else entries:
             if feature not in entries:
                 hint = did_you_mean(feature, entries) or f"; expected one of {', '.join(entries)}"
-                raise BadSetup(f"There is no blueprint for the feature '{feature}'{hint}")
+                with blaming("features"):
+                    raise BadSetup(f"There is no blueprint for the feature '{feature}'{hint}")
             blueprint, registrations = _load(entries[feature], tenant)
             for options in registrations:
+                _check(app, blueprint, options)
                 app.register_blueprint(blueprint, **options)
 
     @cached_property
@@ -75,6 +84,21 @@ class BlueprintSet:
                     f"Two blueprints are called '{name}', one of them '{import_string}'; expected each name once"
                 )
         return found
+
+
+def _check(app: TenantApp, blueprint: Blueprint, options: Mapping[str, Any]) -> None:
+    """Tell in our words what Flask would refuse in its own, or take without a word."""
+    for option in options:
+        if option not in _OPTIONS:
+            hint = did_you_mean(option, _OPTIONS) or f"; expected one of {', '.join(_OPTIONS)}"
+            raise BadSetup(f"registrations of the blueprint '{blueprint.name}' give the option '{option}'{hint}")
+    name = options.get("name", blueprint.name)
+    if name in app.blueprints:
+        with blaming("sections" if name in app.tenant.sections else "blueprints"):
+            raise BadSetup(
+                f"Two things would be called '{name}': the blueprint '{app.blueprints[name].name}', and a registration "
+                f"of '{blueprint.name}', as of a section. Rename one of them."
+            )
 
 
 def _scan(package: str) -> list[str]:
@@ -94,9 +118,10 @@ def _load(target: str, tenant: Tenant) -> tuple[Blueprint, Iterable[Mapping[str,
     found = resolve(target) if ":" in target else getattr(module, "create_blueprint", getattr(module, "bp", None))
     blueprint = found(tenant) if callable(found) and not isinstance(found, Blueprint) else found
     if not isinstance(blueprint, Blueprint):
-        raise BadSetup(
-            f"'{target}' gives {type(blueprint).__name__}; expected a Blueprint called bp, or create_blueprint(tenant)"
+        gives = (
+            "has nothing to register; expected" if blueprint is None else f"gives {type(blueprint).__name__}; expected"
         )
+        raise BadSetup(f"'{target}' {gives} a Blueprint called bp, or create_blueprint(tenant)")
     registrations = getattr(module, "registrations", None)
     return blueprint, registrations(tenant) if registrations else ({},)
 

@@ -11,12 +11,16 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 from uuid import UUID
 
+from jinja2 import TemplateSyntaxError
+
 from .app import Platform
-from .errors import BadSetup, Problem, explain
+from .errors import Problem, TenantryError, explain
 from .factory import assemble
 from .keys import Key, KeyRing
 from .registry import Registry, Tenant
+from .schema import PlatformTable
 from .tenant_app import TenantApp
+from .tomlfile import TomlFile
 
 _NO_DEED = UUID(int=0)
 
@@ -32,30 +36,66 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
 
 
 def problems_of(registry: Registry) -> list[Problem]:
-    """Return what is wrong beyond the file: the state folder, imports, features, overrides, overlays, languages."""
+    """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
     platform = dry_platform(registry)
+    file = TomlFile(registry.settings.file, registry.settings.root)
     found: dict[Hashable, Problem] = {}
-    name = registry.settings.file.name
     for message in _unwritable(registry.settings.state_dir):
-        found[message] = Problem(name, "platform.state_dir", message)
-    for tenant in {_shape(tenant): tenant for tenant in reversed(list(registry.values()))}.values():
-        for key, message in _mistakes(platform, tenant):
-            found.setdefault(key, Problem(name, f"tenants.{tenant.slug}", message))
+        found[message] = file.problem_at(("platform", "state_dir"), message)
+    shapes = {_shape(tenant): tenant for tenant in reversed(list(registry.values()))}
+    for tenant in reversed(shapes.values()):
+        for owner, key, message in _mistakes(platform, tenant):
+            found.setdefault((owner, message), file.problem_at(_place(file, tenant, key), message))
+    for message in _mistakes_of_all(platform):
+        found.setdefault(("", message), file.problem_at(("platform", "blueprints"), message))
     return list(found.values())
 
 
-def _mistakes(platform: Platform, tenant: Tenant) -> Iterator[tuple[Hashable, str]]:
-    """Give each mistake, and whose it is: a wrong override is the tenant's own, a broken import is everybody's."""
+def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
+    """Return where a key stands that holds for a tenant: in its own table, in [defaults], or in [platform]."""
+    if not key:
+        return ("tenants", tenant.slug)
+    places = (("tenants", tenant.slug, key), ("defaults", key), ("platform", key))
+    return next((place for place in places if file.has(*place)), places[0])
+
+
+def _mistakes(platform: Platform, tenant: Tenant) -> Iterator[tuple[Hashable, str, str]]:
+    """Give each mistake as its owner, its key and the message.
+
+    What is wrong with the platform's blueprints or extensions is told once; what a tenant has of its own, for each.
+    """
     known = platform.catalogues.languages
     for code in tenant.languages:
         if code not in known:
             message = f"there is no catalogue for the language '{code}'; there are {', '.join(sorted(known))}"
-            yield (tenant.languages, message), message
+            yield tenant.languages, "languages", message
     try:
-        dry_app(platform, tenant)
+        app = dry_app(platform, tenant)
     except Exception as error:
-        message = explain(error)
-        yield (tenant.slug if isinstance(error, BadSetup) else "", message), message
+        key = error.key if isinstance(error, TenantryError) else ""
+        yield "" if key in PlatformTable.model_fields else tenant.slug, key, explain(error)
+    else:
+        yield from (("", "blueprints", message) for message in _mistakes_in_templates(app))
+
+
+def _mistakes_in_templates(app: TenantApp) -> Iterator[str]:
+    for name in app.jinja_env.list_templates():
+        try:
+            app.jinja_env.get_template(name)
+        except TemplateSyntaxError as error:
+            yield f"The template {error.filename}, line {error.lineno}, is not valid: {error.message}"
+        except (OSError, UnicodeDecodeError):
+            continue  # a picture, or another file that is nobody's template
+
+
+def _mistakes_of_all(platform: Platform) -> Iterator[str]:
+    """Give what is wrong with the words and the migrations that the blueprints bring."""
+    try:
+        for language in platform.catalogues.languages:
+            platform.catalogues.get(language)
+        platform.schema.check()
+    except Exception as error:
+        yield explain(error)
 
 
 def _unwritable(folder: Path) -> Iterator[str]:

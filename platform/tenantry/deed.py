@@ -13,34 +13,43 @@ from .db import Model
 
 
 class DeedRow(Model):
-    """One row, written when the database is created and never changed, but for the time of the first content."""
+    """One row, written when the database is created."""
 
     __tablename__ = "tenantry_deed"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(DateTime)
-    furnished_at: Mapped[datetime | None] = mapped_column(DateTime)
+
+
+class FurnishedRow(Model):
+    """A blueprint whose first content was written."""
+
+    __tablename__ = "tenantry_furnished"
+
+    blueprint: Mapped[str] = mapped_column(String(200), primary_key=True)
+    furnished_at: Mapped[datetime] = mapped_column(DateTime)
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A tenant's identity, and whether its first content was written."""
+    """A tenant's identity, and the blueprints whose first content was written."""
 
     id: UUID
-    furnished: bool
+    furnished: frozenset[str]
 
 
 def issue(connection: Connection) -> UUID:
     """Write a new deed into a new database, and return it."""
     deed = uuid4()
-    connection.execute(insert(DeedRow).values(id=deed.hex, created_at=_now(), furnished_at=None))
+    connection.execute(insert(DeedRow).values(id=deed.hex, created_at=_now()))
     return deed
 
 
 def read(connection: Connection) -> Deed | None:
     """Return the deed of a database; ``None`` if it has none."""
-    row = connection.execute(select(DeedRow.id, DeedRow.furnished_at)).first()
-    return Deed(UUID(row.id), row.furnished_at is not None) if row else None
+    identity = connection.execute(select(DeedRow.id)).scalar()
+    furnished = connection.execute(select(FurnishedRow.blueprint)).scalars()
+    return Deed(UUID(identity), frozenset(furnished)) if identity else None
 
 
 def replace(connection: Connection) -> UUID:
@@ -50,9 +59,9 @@ def replace(connection: Connection) -> UUID:
     return deed
 
 
-def mark_furnished(connection: Connection) -> None:
-    """Note that the first content is there, in the same transaction that wrote it."""
-    connection.execute(update(DeedRow).values(furnished_at=_now()))
+def mark_furnished(connection: Connection, blueprint: str) -> None:
+    """Note that a blueprint's first content is there, in the same transaction that wrote it."""
+    connection.execute(insert(FurnishedRow).values(blueprint=blueprint, furnished_at=_now()))
 
 
 def _now() -> datetime:

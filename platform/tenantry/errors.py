@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 class TenantryError(RuntimeError):
-    """Base of all errors here. A ``RuntimeError``, because gunicorn prints those as one line instead of a traceback."""
+    """Base of all errors here. A ``RuntimeError``, because gunicorn prints those as one line instead of a traceback.
+
+    :ivar key: the key of tenants.toml that is to blame, e.g. ``features``, where one is.
+    """
+
+    key = ""
+
+
+@contextmanager
+def blaming(key: str) -> Iterator[None]:
+    """Name the key of tenants.toml that is to blame for an error of ours in the block, unless it is named already."""
+    try:
+        yield
+    except TenantryError as error:
+        error.key = error.key or key
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class ConfigError(TenantryError):
     def __str__(self) -> str:
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
-        return "\n".join([f"The configuration has {head}; nothing of it was used.", *map(str, self.problems)])
+        return "\n".join([f"The configuration has {head}:", *map(str, self.problems)])
 
 
 class UnknownTenant(TenantryError, KeyError):
@@ -186,15 +203,18 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{_place(error)}"
 
 
+#: Parts of the paths of code that is not the operator's or an author's: libraries', the interpreter's, ours.
+_NOT_THEIRS = ("site-packages", "<frozen", sysconfig.get_paths()["stdlib"], os.path.dirname(__file__) + os.sep)
+
+
 def _place(error: BaseException) -> str:
     """Name the innermost source line of an error, outside of Tenantry and the libraries where there is one."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
-    ours = os.path.dirname(__file__) + os.sep
     traceback, place = error.__traceback__, ""
     while traceback:
         name = traceback.tb_frame.f_code.co_filename
-        if not any(part in name for part in ("site-packages", "<frozen", "importlib", ours)):
+        if not any(part in name for part in _NOT_THEIRS):
             place = f" ({name}, line {traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import db, environments, look
-from .errors import BadSetup
+from .errors import BadSetup, blaming, did_you_mean
+from .files import make_private_folder
 from .imports import resolve
 from .keys import TenantKeys
 from .overlays import apply_overlay, apply_overrides
@@ -42,8 +44,8 @@ def create_app(tenant: Tenant | str, *, platform: Platform | None = None) -> Ten
     possession = take_possession(platform, tenant)
     app = assemble(platform, tenant, possession.deed.id)
     app.database = possession.database
-    if not possession.deed.furnished:
-        furnish(app)
+    make_private_folder(Path(app.instance_path))
+    furnish(app, possession.deed)
     return app
 
 
@@ -54,10 +56,14 @@ def assemble(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
     _configure(app)
     db.init_app(app)
     look.init_app(app)
-    _init_extensions(app, tenant.settings)
-    platform.blueprints.register(app, app.tenant)
+    with blaming("extensions"):
+        _init_extensions(app, tenant.settings)
+    with blaming("blueprints"):
+        platform.blueprints.register(app, app.tenant)
+    _check_navigation(app)
     apply_overlay(app)
-    apply_overrides(app)
+    with blaming("overrides"):
+        apply_overrides(app)
     return app
 
 
@@ -76,12 +82,17 @@ def _make_app(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
         tenant.settings.package,
         tenant=tenant,
         platform=platform,
-        root_path=platform.package_root,
+        root_path=_root_of(platform),
         instance_path=str(tenant.state / "instance"),
     )
     app.signer = TenantSigner(TenantKeys(platform.keys, deed))
     app.session_interface = _SESSIONS
     return app
+
+
+def _root_of(platform: Platform) -> str:
+    with blaming("package"):
+        return platform.package_root
 
 
 def _configure(app: TenantApp) -> None:
@@ -93,14 +104,31 @@ def _configure(app: TenantApp) -> None:
         MAX_CONTENT_LENGTH=tenant.limits.upload_mb * 1024 * 1024,
     )
     # A copy, as a list in [defaults] would be one list for all tenants.
-    app.config.from_mapping(deepcopy(dict(tenant.config)))
+    app.config.from_mapping(_filled_in(deepcopy(dict(tenant.config)), app))
     app.config.from_mapping(secret_keys(app.signer, tenant))
+
+
+def _filled_in(value: Any, app: TenantApp) -> Any:
+    """Put the tenant's instance folder and slug where a setting names them, as in ``{instance_path}/shop.sqlite``."""
+    if isinstance(value, str):
+        return value.replace("{instance_path}", app.instance_path).replace("{slug}", app.tenant.slug)
+    if isinstance(value, dict):
+        return {key: _filled_in(each, app) for key, each in value.items()}
+    return [_filled_in(each, app) for each in value] if isinstance(value, list) else value
 
 
 def secret_keys(signer: TenantSigner, tenant: Tenant) -> dict[str, Any]:
     """Return Flask's configuration of keys, for extensions: derived ones, unless the tenant has a key of its own."""
     *retired, current = (key.hex() for key in signer.keys.derive("flask"))
     return {"SECRET_KEY": tenant.config.get("SECRET_KEY", current), "SECRET_KEY_FALLBACKS": retired}
+
+
+def _check_navigation(app: TenantApp) -> None:
+    """A link to nowhere would break every page, so it is told now."""
+    for endpoint, title in app.navigation:
+        if endpoint not in app.view_functions:
+            hint = did_you_mean(endpoint, app.view_functions) or "; expected the name of one of the blueprint's views"
+            raise BadSetup(f"add_to_navigation links '{title}' to the endpoint '{endpoint}', which there is not{hint}")
 
 
 def _init_extensions(app: TenantApp, settings: Settings) -> None:

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING
 
 from babel.core import Locale, UnknownLocaleError
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
+from flask import has_request_context, session
 from flask.globals import app_ctx
 
 from .context import current_tenant_app
+from .errors import BadSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: Where a session keeps the visitor's choice.
+_CHOICE = "_language"
 _OURS = Path(__file__).parent / "look" / "translations"
 
 
@@ -64,29 +68,39 @@ class Catalogues:
 
 def _read(path: Path) -> Translations:
     compiled = BytesIO()
-    with path.open("rb") as file:
-        write_mo(compiled, read_po(file))
+    try:
+        with path.open("rb") as file:
+            write_mo(compiled, read_po(file, abort_invalid=True))
+    except (PoFileError, UnicodeDecodeError) as error:
+        raise BadSetup(f"The catalogue {path} is not valid: {error}") from None
     compiled.seek(0)
     return Translations(compiled)
 
 
 def current_language() -> str:
-    """Return the language of the current page: the one in its address, else the tenant's first.
+    """Return the language of the current page: that of its address, else the visitor's choice, else the tenant's first.
 
     :raises NoTenantContext: outside a tenant's context.
     """
-    chosen: str | None = getattr(app_ctx, "_tenantry_language", None) if app_ctx else None
-    return chosen or current_tenant_app("current_language").tenant.languages[0]
+    known = current_tenant_app("current_language").tenant.languages
+    chosen: str | None = getattr(app_ctx, "_tenantry_language", None)
+    if chosen is None and len(known) > 1 and has_request_context():
+        chosen = session.get(_CHOICE)
+    return chosen if chosen in known else known[0]
 
 
-def use_language(language: str) -> None:
+def use_language(language: str, remember: bool = False) -> None:
     """Let the current page be in ``language``, one of the tenant's.
+
+    :param remember: let the visitor's other pages be in it, too.
 
     :raises ValueError: if the tenant has no such language.
     """
     known = current_tenant_app("use_language").tenant.languages
     if language not in known:
         raise ValueError(f"'{language}' is not a language of this tenant; expected one of {', '.join(known)}")
+    if remember and session.get(_CHOICE) != language:
+        session[_CHOICE] = language
     app_ctx._tenantry_language = language  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
 
 

@@ -286,6 +286,8 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "literal_error":
         choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"found {_show(found)}; expected {_one_of(choices)}{did_you_mean(str(found), choices)}"
+    if kind == "list_type" and isinstance(found, str):
+        return f'found {_show(found)}; expected a list, like ["{found}"]'
     message = _SHOULD.sub("", details["msg"]).partition(" after validation")[0]
     return f"found {_show(found)}; expected {message}"
 

@@ -149,21 +149,24 @@ def give_new_deed(platform: Platform, tenant: Tenant) -> None:
         write_atomically(_deed_file(tenant), f"{deed}\n".encode())
 
 
-def furnish(app: TenantApp) -> None:
-    """Write the first content of every blueprint, in one transaction, unless it has been written."""
+def furnish(app: TenantApp, deed: deeds.Deed) -> None:
+    """Write the first content of each blueprint for which that was not done yet, in one transaction."""
+    if all(blueprint in deed.furnished for blueprint, _ in app.first_content):
+        return
     with _locked(app.tenant), app.app_context():
         connection = db.begin(write=True).connection()
-        deed = deeds.read(connection)
-        if deed is not None and not deed.furnished:
-            for write in app.first_content:
+        known = cast(deeds.Deed, deeds.read(connection)).furnished  # another worker may have been faster
+        for blueprint, write in app.first_content:
+            if blueprint not in known:
                 write()
-            deeds.mark_furnished(connection)
+        for blueprint in {blueprint for blueprint, _ in app.first_content} - known:
+            deeds.mark_furnished(connection, blueprint)
 
 
 def provision(platform: Platform, tenant: Tenant) -> str:
     """Do all of it for one tenant, as ``tenantry provision`` does. Return what was done, in one word."""
     created = create_database(platform, tenant)
     updated = not created and update_database(platform, tenant)
-    if not take_possession(platform, tenant).deed.furnished:
+    if created or updated or not take_possession(platform, tenant).deed.furnished:
         platform.build(tenant)
     return "created" if created else "updated" if updated else "ready"

@@ -53,7 +53,7 @@ def _database(value: str) -> str:
         return value
     if value.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         raise ValueError("PostgreSQL is not served by this version yet; expected 'sqlite'")
-    raise ValueError("not a database that is known here; expected 'sqlite'")
+    raise ValueError(f"'{value.partition('://')[0]}' is not a database that is known here; expected 'sqlite'")
 
 
 def _unique(values: list[str]) -> list[str]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .errors import StateError
@@ -42,7 +46,7 @@ class SchemaVersions:
         """
         config = _config(self.folders)
         config.attributes["connection"] = connection
-        with _ONE_AT_A_TIME, connection.begin():
+        with _ONE_AT_A_TIME, _in_our_words(), connection.begin():
             command.upgrade(config, "heads")
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                 raise StateError(
@@ -54,11 +58,30 @@ class SchemaVersions:
         with connection.begin():
             return set(MigrationContext.configure(connection).get_current_heads()) == self._heads
 
+    def check(self) -> None:
+        """Read all revisions.
+
+        :raises StateError: if they do not fit together.
+        """
+        assert self._heads
+
     @cached_property
     def _heads(self) -> set[str]:
         # get_heads() would also list those that others depend on, which Alembic does not write into the database.
-        found = ScriptDirectory.from_config(_config(self.folders)).get_revisions("heads")
-        return {script.revision for script in found if script}
+        with _in_our_words(), warnings.catch_warnings(action="error"):  # it only warns of two revisions of one name
+            found = ScriptDirectory.from_config(_config(self.folders)).get_revisions("heads")
+            return {script.revision for script in found if script}
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (CommandError, UserWarning) as error:
+        raise StateError(
+            f"The migrations do not fit together, or not the database: {error}. Look whether a file of the blueprints' "
+            "migrations folders is missing, or has the revision of another."
+        ) from error
 
 
 def _config(folders: tuple[Path, ...]) -> Config:

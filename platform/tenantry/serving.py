@@ -49,7 +49,7 @@ def check_before_reload(server: Any) -> None:
     command = [sys.executable, "-m", "tenantry.cli", "check"]
     done = subprocess.run(command, env={**os.environ, CONFIG: _FILE}, capture_output=True, text=True)  # noqa: S603  # ours
     if done.returncode:
-        server.log.error("%s The last good configuration goes on being served.", done.stderr)
+        server.log.error("%sNothing of it is used; the last good configuration goes on being served.", done.stderr)
         return
     last_good.remember(Registry.from_file(_FILE))
     announce(server)

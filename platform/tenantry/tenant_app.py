@@ -42,7 +42,7 @@ class TenantApp(Flask):
     :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
     :ivar safety_headers: added to each answer that does not have them.
     :ivar navigation: endpoint and title of each page that the shipped look links at the top.
-    :ivar first_content: called once, in the app's context, when the tenant is provisioned.
+    :ivar first_content: blueprint and function of what is written once into the tenant's database.
     """
 
     tenant: Tenant = None  # type: ignore[assignment]  # always there on the factory's apps; see the class docstring
@@ -60,7 +60,7 @@ class TenantApp(Flask):
         if tenant is not None and platform is not None:
             self.tenant, self.platform = tenant, platform
             self.overlay = tenant.folder if tenant.folder.is_dir() else None
-        self.first_content: list[Callable[[], None]] = []
+        self.first_content: list[tuple[str, Callable[[], None]]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
         super().__init__(*args, **kwargs)
@@ -121,6 +121,7 @@ class TenantApp(Flask):
             environment.add_extension("jinja2.ext.i18n")
             environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by i18n
             environment.globals |= {
+                "has_endpoint": self.view_functions.__contains__,
                 "current_tenant": self.tenant,
                 "current_language": current_language,
                 "language_name": language_name,
@@ -196,7 +197,8 @@ def add_to_navigation(blueprint: Blueprint, endpoint: str = "index", title: str 
 def on_provision(blueprint: Blueprint) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Mark a function that writes a blueprint's first content into a new tenant's database.
 
-    It runs once, in the tenant's context and in one transaction with the first content of all other blueprints. ::
+    It runs once for each tenant that has the blueprint, old or new, in the tenant's context. What several blueprints
+    write at once is one transaction. ::
 
         @on_provision(bp)
         def write_first_pages() -> None:
@@ -204,12 +206,11 @@ def on_provision(blueprint: Blueprint) -> Callable[[Callable[[], None]], Callabl
     """
 
     def decorate(function: Callable[[], None]) -> Callable[[], None]:
-        blueprint.record_once(lambda state: _first_content_of(state.app).append(function))
+        def add(state: Any) -> None:
+            if isinstance(state.app, TenantApp):  # the same blueprint also runs in a plain Flask app
+                state.app.first_content.append((blueprint.name, function))
+
+        blueprint.record_once(add)
         return function
 
     return decorate
-
-
-def _first_content_of(app: Any) -> list[Callable[[], None]]:
-    # The same blueprint also runs in a plain Flask app, which provisions nothing.
-    return app.first_content if isinstance(app, TenantApp) else []

@@ -57,9 +57,7 @@ class TomlFile:
                 )
             raw = self.path.read_bytes()
         except OSError as error:
-            raise _Unreadable(
-                f"cannot be read ({error.strerror}); expected a TOML file that this user may read"
-            ) from None
+            raise _Unreadable(f"{self.path} cannot be read ({error.strerror}); expected a TOML file") from None
         try:
             return raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -80,6 +78,15 @@ class TomlFile:
             if line := self._lines.get(keys[:depth]):
                 return line
         return None
+
+    def has(self, *keys: str) -> bool:
+        """Whether a key is there, e.g. ``("tenants", "acme", "path")``."""
+        found: Any = self.data
+        for key in keys:
+            if not isinstance(found, dict) or key not in found:
+                return False
+            found = found[key]
+        return True
 
     def problem_at(self, keys: Iterable[str], message: str) -> Problem:
         """Return a problem with this file's name and, where it can be had, the line of the key."""

@@ -14,6 +14,7 @@ from werkzeug.serving import is_running_from_reloader, run_simple
 from .. import db
 from ..app import Platform
 from ..errors import TenantryError, explain
+from ..languages import gettext
 from ..pages import unavailable
 from ..registry import ENVIRONMENT
 from .output import load_platform
@@ -30,7 +31,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--no-reload", is_flag=True, help="Do not restart when a file changes.")
 @click.pass_context
 def run(context: click.Context, port: int, host: str, profile: bool, no_reload: bool) -> None:
-    """Run the development server: with reloader and debugger, for this machine only."""
+    """Run the server for development.
+
+    It reloads when a file changes, shows errors in a debugger, and listens on this machine only.
+    """
     if os.environ.setdefault(ENVIRONMENT, "development") != "development":
         raise click.UsageError(f"{ENVIRONMENT} is '{os.environ[ENVIRONMENT]}', and the debugger must not run there.")
     os.environ.update(FLASK_DEBUG="1", PORT=str(port), TENANTRY_CONFIG=os.path.abspath(context.obj))
@@ -73,9 +77,10 @@ def _load(config: str, port: int, reloading: bool) -> Any:
 @click.option("-c", "--command", help="Run this instead of asking for input.")
 @click.pass_context
 def shell(context: click.Context, slug: str, command: str | None) -> None:
-    """Open a Python shell in a tenant's context, with its database and all models at hand.
+    """Open a shell in a tenant's context.
 
-    What is written is kept by db.session.commit(), and by leaving the shell.
+    Its database, all models, current_tenant and gettext are at hand. What is written is kept by db.session.commit(),
+    and by leaving the shell.
     """
     platform = load_platform(context)
     with platform.tenant(slug) as tenant:
@@ -98,17 +103,11 @@ def _execute(source: str, names: dict[str, Any]) -> None:
     try:
         exec(compile(source, "<shell>", "exec"), names)  # noqa: S102  # the operator's own code, as in any shell
     except Exception as error:
-        raise click.ClickException(f"{explain(error)} What was written is undone.") from None
+        raise click.ClickException(f"{explain(error).rstrip('.')}. What was written is undone.") from None
 
 
 def _names(platform: Platform, slug: str) -> dict[str, Any]:
     app = platform.tenant_app(slug)
     models = {mapper.class_.__name__: mapper.class_ for mapper in db.Model.registry.mappers}
-    return {
-        **models,
-        **app.make_shell_context(),
-        "platform": platform,
-        "tenant": app.tenant,
-        "db": db,
-        "select": select,
-    }
+    ours = {"platform": platform, "tenant": app.tenant, "current_tenant": app.tenant, "db": db, "select": select}
+    return {**models, **app.make_shell_context(), **ours, "gettext": gettext}

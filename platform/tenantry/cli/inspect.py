@@ -20,7 +20,10 @@ _SECRET = ("SECRET", "PASS", "TOKEN", "KEY", "DSN", "URI", "URL", "AUTH", "CREDE
 @as_json
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
-    """Check the configuration and everything that it names; tell all mistakes at once."""
+    """Check the file and all that it names.
+
+    All mistakes are told at once. The status is 1 if there are any.
+    """
     try:
         registry = Registry.from_file(context.obj)
         problems = problems_of(registry)
@@ -58,7 +61,10 @@ def list_tenants(context: click.Context, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def show(context: click.Context, slug: str, as_json: bool) -> None:
-    """Show one tenant: what holds for it once the defaults are applied, and where its things are."""
+    """Show what holds for one tenant.
+
+    That is, its configuration once the defaults are applied, and where its things are.
+    """
     details = _details(Registry.from_file(context.obj)[slug])
     if as_json:
         print_json(details)

@@ -22,7 +22,10 @@ from .output import as_json, load_platform, print_json, print_table
 def provision(
     context: click.Context, slug: str | None, everyone: bool, new_deed: bool, quiet: bool, as_json: bool
 ) -> None:
-    """Create a tenant's database and first content, or bring its tables up to date."""
+    """Make tenants ready before their visitors come.
+
+    A new tenant gets its database and first content; the tables of the others are brought up to date.
+    """
     if (slug is None) is not everyone:
         raise click.UsageError("Give either the slug of a tenant, or --all.")
     if new_deed and not slug:

@@ -1,4 +1,4 @@
-"""The deed: a tenant's identity, written into its own database when that is created."""
+"""The deed, a tenant's identity, and the blueprints whose first content was written."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,10 +14,16 @@ def upgrade() -> None:
         "tenantry_deed",
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("furnished_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_tenantry_deed"),
+    )
+    op.create_table(
+        "tenantry_furnished",
+        sa.Column("blueprint", sa.String(200), nullable=False),
+        sa.Column("furnished_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("blueprint", name="pk_tenantry_furnished"),
     )
 
 
 def downgrade() -> None:
+    op.drop_table("tenantry_furnished")
     op.drop_table("tenantry_deed")
