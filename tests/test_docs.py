@@ -219,7 +219,8 @@ def test_the_guides_existing_application_works(tmp_path: Path, write: Write, pac
     toml = next(block for block in blocks("docs/blueprints.md", "toml") if "flaskr" in block)
     platform = make_platform(tmp_path, toml.replace("flaskr", package) + '[tenants.globex]\npath = "/globex"\n')
     for slug in ("acme", "globex"):
-        assert platform.tenant_app(slug).test_cli_runner().invoke(args=["init-db"]).exit_code == 0
+        with platform.tenant(slug):  # as 'flask init-db' does
+            assert platform.tenant_app(slug).test_cli_runner().invoke(args=["init-db"]).exit_code == 0
     acme = client_of(platform, "acme")
     answer = acme.post("/", data={"title": "mine"})
     assert answer.headers["Location"] == "/acme/"
