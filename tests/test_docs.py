@@ -190,7 +190,8 @@ def test_the_guides_existing_application_works(tmp_path: Path, write: Write, pac
 
         @click.command("init-db")
         def init_db():
-            get_db().executescript(current_app.open_resource("schema.sql").read().decode())
+            with current_app.open_resource("schema.sql") as file:
+                get_db().executescript(file.read().decode())
 
         def init_app(app):
             app.teardown_appcontext(close_db)
