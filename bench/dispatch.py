@@ -59,12 +59,14 @@ def _measure_size(size: int, rounds: int) -> dict[str, Any]:
     stock = DispatcherMiddleware(answer, mounts)
     chosen = [doors[call * size // CALLS if size > CALLS else call % size] for call in range(CALLS)]
     path = [(f"/{door}/demo/".encode(), b"localhost:8000") for door in chosen]
-    host = [(b"/demo/", f"{door}.example.com:8000".encode()) for door in chosen]
+    host = [(b"/demo/", f"{door}.example.com".encode()) for door in chosen]
+    host_port = [(b"/demo/", f"{door}.example.com:8000".encode()) for door in chosen]
     hostile = [(HOSTILE.encode(), b"localhost:8000")] * HOSTILE_CALLS
     cases: dict[str, tuple[WSGIApplication, Requests]] = {
         "werkzeug_path": (stock, path),
         "tenantry_path": (ours, path),
         "tenantry_host": (ours, host),
+        "tenantry_host_port": (ours, host_port),
         "werkzeug_hostile": (stock, hostile),
         "tenantry_hostile": (ours, hostile),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -58,14 +59,18 @@ class Dispatcher(DispatcherMiddleware):
 
     def find(self, environ: WSGIEnvironment) -> WSGIApplication:
         """Return the application of a request; move the door's prefix from PATH_INFO to SCRIPT_NAME."""
-        host = read_host(environ.get("HTTP_HOST", ""))
+        field = environ.get("HTTP_HOST", "")
         path = environ.get("PATH_INFO", "")
         raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or path
+        app = self.hosts.get(field)  # most fields are a name in its one form already
+        host = read_host(field) if app is None else field
         if host is None or not is_plain_path(path):
             return self.bad_request
-        if raw[:1] != "/" and raw and not agrees_with(raw, environ["HTTP_HOST"]):
+        if raw[:1] != "/" and raw and not agrees_with(raw, field):
             return self.bad_request
-        if (app := self.hosts.get(host)) is not None:
+        if app is None:
+            app = self.hosts.get(host)
+        if app is not None:
             return app
         if self.path_hosts is not None and host not in self.path_hosts:
             return self.app
@@ -94,6 +99,7 @@ class Dispatcher(DispatcherMiddleware):
         return found
 
 
+@lru_cache(maxsize=1024)  # few names are asked for again and again; made-up ones push each other out
 def read_host(field: str) -> str | None:
     """Return the name in a Host field, folded and without port or trailing dot; ``None`` if it is not one name."""
     match = _HOST.fullmatch(field.lower())
