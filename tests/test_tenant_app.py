@@ -20,20 +20,28 @@ from tenantry import Platform, TenantApp
 Make = Callable[..., Flask]
 
 
-@pytest.fixture(params=["Flask", "TenantApp", "factory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    def plain(**options: Any) -> Flask:
-        app: Flask = (Flask if request.param == "Flask" else TenantApp)("an_app", root_path=str(tmp_path), **options)
+def made_by_hand(kind: type[Flask], folder: Path) -> Make:
+    def make(**options: Any) -> Flask:
+        app = kind("an_app", root_path=str(folder), **options)
         app.secret_key = "k" * 32
         return app
 
-    def by_the_factory(**options: Any) -> Flask:
-        if options:
-            pytest.skip("the factory gives Flask's options by itself")
-        platform: Platform = request.getfixturevalue("platform")
-        return platform.build(platform.registry["globex"])
+    return make
 
-    return by_the_factory if request.param == "factory" else plain
+
+@pytest.fixture(params=[Flask, TenantApp])
+def by_hand(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Makes apps as one makes a Flask, with the options of one."""
+    return made_by_hand(request.param, tmp_path)
+
+
+@pytest.fixture(params=[Flask, TenantApp, "factory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Makes apps by hand, or by the factory, which gives Flask's options by itself."""
+    if request.param != "factory":
+        return made_by_hand(request.param, tmp_path)
+    platform: Platform = request.getfixturevalue("platform")
+    return lambda: platform.build(platform.registry["globex"])
 
 
 @pytest.fixture
@@ -269,8 +277,8 @@ def test_subclass_hooks_still_work(make: Make) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_flasks_options(make: Make, options: dict[str, Any]) -> None:
-    app = make(**options)
+def test_flasks_options(by_hand: Make, options: dict[str, Any]) -> None:
+    app = by_hand(**options)
     host = {"host": "x.example"} if app.url_map.host_matching else {}
     app.add_url_rule("/", view_func=lambda: "ok", endpoint="index", **host)
     assert app.test_client().get("/", base_url="http://x.example").text == "ok"
@@ -278,10 +286,8 @@ def test_flasks_options(make: Make, options: dict[str, Any]) -> None:
     assert (app.jinja_loader is None) is ("template_folder" in options)
 
 
-def test_static_files_and_resources(make: Make, tmp_path: Path) -> None:
-    app = make()
-    if isinstance(app, TenantApp) and app.tenant:
-        pytest.skip("its static folder is the package's and the overlay's: test_factory.py")
+def test_static_files_and_resources(by_hand: Make, tmp_path: Path) -> None:
+    app = by_hand()
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "a.txt").write_text("a")
     with app.test_client().get("/static/a.txt") as answer:
