@@ -109,6 +109,21 @@ def test_an_edit_that_names_what_is_not_there_harms_nobody(
     assert "Traceback" not in server.output()
 
 
+def test_a_tenant_that_was_broken_before_keeps_nobody_from_editing_the_others(site: Path, serve: Serve) -> None:
+    (site / "tenants" / "initech" / "templates" / "sections" / "index.html").write_text("{% if %}")
+    server = serve(site)
+    assert server.get("/initech/").status == 503
+    with (site / "tenants.toml").open("a") as file:
+        file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    text = (site / "tenants.toml").read_text()
+    (site / "tenants.toml").write_text(text + 'overrides = { "front.indx" = "json:loads" }\n')
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: "did you mean 'front.index'?" in server.output())
+    assert {server.get("/umbrella/").status for _ in range(8)} == {200}
+
+
 def test_a_reload_brings_edits_of_code_too(site: Path, serve: Serve) -> None:
     """The master must not have imported what its workers are to import anew."""
     server = serve(site)

@@ -231,7 +231,7 @@ def _refuse_new_mistakes(registry: Registry, good: Registry | None) -> Registry:
     if good is not None and registry != good:
         from .checking import problems_of
 
-        if problems := problems_of(registry):
+        if problems := last_good.new_ones(problems_of(registry), registry, good):
             raise ConfigError(problems)
     return registry
 

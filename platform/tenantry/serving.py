@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import socket
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 
 from . import last_good
 from .app import Platform
-from .errors import TenantryError
+from .errors import ConfigError, Problem, TenantryError
 from .factory import CONFIG
 from .files import make_private_folder
 from .registry import Registry
@@ -46,13 +47,18 @@ def check_before_reload(server: Any) -> None:
     In a process of its own, as the check imports the blueprints: if the master did, its workers would inherit them, and
     no reload would ever bring their edits.
     """
-    command = [sys.executable, "-m", "tenantry.cli", "check"]
+    command = [sys.executable, "-m", "tenantry.cli", "check", "--json"]
     done = subprocess.run(command, env={**os.environ, CONFIG: _FILE}, capture_output=True, text=True)  # noqa: S603  # ours
-    if done.returncode:
-        server.log.error("%sNothing of it is used; the last good configuration goes on being served.", done.stderr)
-        return
-    last_good.remember(Registry.from_file(_FILE))
-    announce(server)
+    try:
+        registry = Registry.from_file(_FILE)
+        problems = [Problem(**each) for each in json.loads(done.stdout)["problems"]]
+        if refused := last_good.new_ones(problems, registry, last_good.get(registry.settings.file) or registry):
+            raise ConfigError(refused)
+    except (TenantryError, ValueError, OSError) as error:
+        server.log.error("%s\nNothing of it is used; the last good configuration goes on being served.", error)
+    else:
+        last_good.remember(registry)
+        announce(server)
 
 
 def announce(server: Any) -> None:
