@@ -76,7 +76,9 @@ def test_check_looks_beyond_the_file(run: Run, site: Path) -> None:
     """Imports, features, overrides, overlays and languages: each a paragraph, each once."""
     text = (site / "tenants.toml").read_text()
     text = text.replace('"front.index" = "tenants.initech.views:index"', '"front.indx" = "tenants.initech.views:index"')
-    text += '\n[tenants.late]\npath = "/late"\nlanguages = ["fr"]\nfeatures = ["frnt"]\n'
+    text += (
+        '\n[tenants.late]\npath = "/late"\nlanguages = ["fr"]\n[tenants.later]\npath = "/later"\nfeatures = ["frnt"]\n'
+    )
     (site / "tenants.toml").write_text(text)
     overlay = site / "tenants" / "acme" / "templates" / "x.html"
     overlay.parent.mkdir(parents=True)
@@ -85,11 +87,11 @@ def test_check_looks_beyond_the_file(run: Run, site: Path) -> None:
     assert result.exit_code == 1
     last = len(text.splitlines())
     assert (
-        f"tenants.toml:{last - 1}: tenants.late.languages: there is no catalogue for the language 'fr'; there are de, en"
+        f"tenants.toml:{last - 3}: tenants.late.languages: there is no catalogue for the language 'fr'; there are de, en"
         in result.stderr
     )
     assert (
-        f"tenants.toml:{last}: tenants.late.features: There is no blueprint for the feature 'frnt'; did you mean 'front'?"
+        f"tenants.toml:{last}: tenants.later.features: There is no blueprint for the feature 'frnt'; did you mean 'front'?"
         in result.stderr
     )
     assert (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -343,6 +344,35 @@ def test_a_writer_does_not_write_into_a_file_that_was_taken_away(platform: Platf
     assert app.test_client().get("/read-then-write/a").status_code == 503
     file.with_suffix(".away").rename(file)
     assert globex.get("/").json["words"] == []
+
+
+def test_a_block_in_the_tenants_own_request_is_a_part_of_it_even_if_it_comes_first(
+    platform: Platform, globex: Any
+) -> None:
+    def view(word: str) -> str:
+        with platform.tenant("globex"):
+            add(word)
+        raise RuntimeError("after the block")
+
+    platform.tenant_app("globex").view_functions["notes.add_one"] = view
+    assert globex.post("/add/a").status_code == 500
+    assert globex.get("/").json["words"] == []
+
+
+def test_a_write_is_not_kept_in_a_file_that_was_replaced_meanwhile(platform: Platform, globex: Any) -> None:
+    globex.get("/")
+    file = platform.registry["globex"].database_file
+
+    def view(word: str) -> str:
+        add(word)
+        db.session.flush()
+        shutil.copy(file, file.with_suffix(".backup"))
+        file.with_suffix(".backup").replace(file)
+        return "done"
+
+    platform.tenant_app("globex").view_functions["notes.add_one"] = view
+    assert globex.post("/add/a").status_code == 503
+    assert platform.databases.lent == 0
 
 
 def test_a_request_of_one_tenant_inside_anothers_context(platform: Platform, globex: Any) -> None:

@@ -286,6 +286,76 @@ def test_row_35_a_copy_of_another_tenants_database_needs_a_deed_of_its_own(tmp_p
         acme.signer.verify("session", globex.signer.sign("session", 1, 60))
 
 
+def test_row_35_a_folder_that_was_copied_whole_is_refused(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path)
+    acme = platform.tenant_app("acme").tenant
+    platform.databases.close_idle()
+    shutil.copytree(acme.state, platform.registry["globex"].state)
+    with pytest.raises(TenantUnavailable, match=r"is a copy of the database of tenant 'acme'"):
+        make_platform(tmp_path).tenant_app("globex")
+    assert make_platform(tmp_path).tenant_app("acme")
+    shutil.rmtree(acme.state)  # moved rather than copied: the deed is nobody else's any more
+    assert make_platform(tmp_path).tenant_app("globex").tenant.deed == acme.deed or acme.deed is None
+
+
+def test_a_state_folder_that_is_gone_is_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a disk is not there any more: an empty site in its place would take writes that vanish with it."""
+    monkeypatch.setattr("tenantry.app._SURE", 0.0)
+    platform = make_platform(tmp_path)
+    platform.tenant_app("acme")
+    platform.databases.close_idle()
+    (tmp_path / "var").rename(tmp_path / "away")
+    assert client_of(platform, "acme").get("/").status_code == 503
+    assert client_of(platform, "globex").get("/").status_code == 503
+    assert not list((tmp_path / "var").glob("tenants/*/tenant.db"))
+
+
+def test_a_key_ring_that_is_gone_is_not_made_anew_by_itself(tmp_path: Path) -> None:
+    make_platform(tmp_path).tenant_app("acme")
+    (tmp_path / "var" / "keys.json").unlink()
+    with pytest.raises(StateError, match=r"it is gone, while tenants are there.*tenantry keys create"):
+        make_platform(tmp_path)
+    command = ["--config", str(tmp_path / "tenants.toml"), "keys", "create"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert make_platform(tmp_path).tenant_app("acme")
+    assert CliRunner().invoke(main, command).exit_code == 1
+
+
+def test_first_content_sees_nothing_of_the_request_that_happened_to_come_first(
+    tmp_path: Path, write: Callable[[str, str], Path], package: str
+) -> None:
+    write(
+        f"{package}/seed/__init__.py",
+        """
+        from flask import Blueprint, has_request_context, session
+        from tenantry import on_provision
+
+        bp = Blueprint("seed", __name__)
+        seen = []
+
+        @on_provision(bp)
+        def first():
+            seen.append(has_request_context())
+
+        @bp.get("/")
+        def index():
+            session["user"] = "of acme"
+            return "ok"
+        """,
+    )
+    toml = TWO_TENANTS.replace("[defaults]", f'[platform]\nblueprints = "{package}"\n[defaults]')
+    platform = make_platform(tmp_path, toml)
+    app = platform.tenant_app("acme")
+
+    def enter_the_other() -> str:
+        with platform.tenant("globex"):
+            return "ok"
+
+    app.view_functions["seed.index"] = enter_the_other
+    assert client_of(platform, "acme").get("/").text == "ok"
+    assert sys.modules[f"{package}.seed"].seen == [False, False]
+
+
 def test_files_that_root_makes_belong_to_whom_the_folder_belongs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

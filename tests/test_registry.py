@@ -131,6 +131,22 @@ def test_includes_are_read_and_mistakes_in_them_name_their_file(write: Write) ->
             id="configuration that is ours",
         ),
         pytest.param(
+            'config = { TRUSTED_HOSTS = "x" }',
+            'tenants.toml:5: tenants.a.config: TRUSTED_HOSTS is not a list; expected one, like ["app.example.com"]',
+            id="hosts that are no list",
+        ),
+        pytest.param(
+            'config = { CONTENT_SECURITY_POLICY = "a\\nb" }',
+            "tenants.toml:5: tenants.a.config: CONTENT_SECURITY_POLICY does not fit in a header; expected one line of text",
+            id="policy of two lines",
+        ),
+        pytest.param(
+            'config = { PERMANENT_SESSION_LIFETIME = "long" }',
+            "tenants.toml:5: tenants.a.config: PERMANENT_SESSION_LIFETIME is not a number of seconds; "
+            "expected one like 2678400",
+            id="lifetime",
+        ),
+        pytest.param(
             'config = { SECRET_KEY = "secret" }',
             "tenants.toml:5: tenants.a.config: SECRET_KEY is weak; expected at least 32 random characters, "
             "or leave it out to have one derived",

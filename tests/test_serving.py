@@ -69,7 +69,6 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     before = workers(server)
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))
-    wait_until(lambda: "the last good configuration, of 3 tenants, is." in server.output())
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: not set(before) & set(workers(server)) and len(workers(server)) == 2)
     assert {server.get("/acme/").status for _ in range(20)} == {200}
@@ -100,9 +99,11 @@ def test_an_edit_that_names_what_is_not_there_harms_nobody(
     file = site / "tenants.toml"
     good = file.read_text()
     assert old in good
-    file.write_text(good.replace(old, new))
+    wait_until(lambda: len(workers(server)) == 2)
     before = workers(server)
+    file.write_text(good.replace(old, new))
     os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: says in server.output())
     wait_until(lambda: len(workers(server)) == 2 and not set(before) & set(workers(server)))
     assert {server.get(path).status for path in ("/acme/", "/globex/", "/initech/help/") for _ in range(4)} == {200}
     assert says in server.output()
@@ -146,7 +147,12 @@ def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serv
     wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
     file.write_text("[[[")
     os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: server.output().count("the last good configuration, of 4 tenants") == 2)
+    before = workers(server)
+    wait_until(
+        lambda: len(workers(server)) == 2 and "The configuration of before goes on being served" in server.output()
+    )
+    os.kill(workers(server)[0], signal.SIGKILL)
+    wait_until(lambda: len(workers(server)) == 2 and not set(before[:1]) & set(workers(server)))
     assert {server.get("/umbrella/").status for _ in range(8)} == {200}
 
 
@@ -193,6 +199,59 @@ def test_14_a_body_that_is_framed_wrongly_is_400(site: Path, serve: Serve) -> No
         assert wire.startswith(b"HTTP/1.1 400 "), (body, wire[:60])
         assert wire.count(b"HTTP/1.1 ") == 1
     assert server.raw(head + b"5\r\nhello\r\n0\r\n\r\n", timeout=2).endswith(b"5")
+
+
+def test_an_edit_is_served_at_a_reload_and_not_by_a_worker_that_happens_to_start(site: Path, serve: Serve) -> None:
+    server = serve(site)
+    wait_until(lambda: len(workers(server)) == 2)
+    with (site / "tenants.toml").open("a") as file:
+        file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
+    old = workers(server)
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(workers(server)) == 2 and not set(old) & set(workers(server)))
+    assert {server.get("/umbrella/").status for _ in range(8)} == {404}
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+
+
+def test_a_damaged_key_ring_takes_no_worker_down(site: Path, serve: Serve) -> None:
+    server = serve(site)
+    wait_until(lambda: len(workers(server)) == 2)
+    (site / "var" / "keys.json").write_text("{")
+    old = workers(server)
+    os.kill(old[0], signal.SIGKILL)
+    wait_until(lambda: len(workers(server)) == 2 and old[0] not in workers(server))
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: "The configuration of before goes on being served" in server.output())
+    assert {server.get("/acme/").status for _ in range(12)} == {200}
+    assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "source", ["import os; os._exit(0)", "import sys; sys.exit(0)", "import sys; sys.stderr.buffer.write(b'\\xff')"]
+)
+def test_a_blueprint_that_ends_or_garbles_the_check_does_not_end_the_master(
+    site: Path, serve: Serve, source: str
+) -> None:
+    (site / "other" / "own").mkdir(parents=True)
+    (site / "other" / "__init__.py").write_text("")
+    blueprint = site / "other" / "own" / "__init__.py"
+    sound = (
+        "from flask import Blueprint\nbp = Blueprint('own', __name__)\nbp.add_url_rule('/', 'index', lambda: 'own')\n"
+    )
+    blueprint.write_text(sound)
+    server = serve(site)
+    good = (site / "tenants.toml").read_text()
+    blueprint.write_text(source + "\n" + sound)
+    text = good.replace('blueprints = "blueprints"', 'blueprints = "other"').replace(
+        '"front", "sections", "demo"', '"own"'
+    )
+    (site / "tenants.toml").write_text(text.replace("overrides = {", "# overrides = {"))
+    os.kill(server.process.pid, signal.SIGHUP)
+    time.sleep(3)
+    assert server.process.poll() is None
+    assert server.get("/acme/").status == 200
 
 
 def test_a_fourth_tenant_and_a_restart(site: Path, serve: Serve) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -22,7 +23,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import db, gate, last_good, pages
 from .blueprint_set import BlueprintSet
 from .dispatcher import Dispatcher, read_host
-from .errors import ConfigError, ImportFailed, TenantryError, TenantUnavailable
+from .errors import ImportFailed, TenantUnavailable
 from .factory import create_app, secret_keys
 from .imports import import_module, make_importable
 from .keys import KeyRing
@@ -88,22 +89,15 @@ class Platform:
     def from_file(cls, path: str | os.PathLike[str]) -> Platform:
         """Make the platform of a tenants.toml.
 
-        Where it is refused, the last good one is served instead, if this process has made a platform of the same file
-        before, or the process that it was forked from has: gunicorn's master does. The reason is logged.
+        In a worker of gunicorn it is made of what the master found good, and the file is not read.
 
         :raises ConfigError: with all mistakes in the file at once.
         :raises StateError: if its state folder or key ring cannot be used.
         """
         file = Path(path).absolute()
-        try:
-            platform = cls(_refuse_new_mistakes(Registry.from_file(file), last_good.get(file)))
-        except TenantryError as error:
-            if (good := last_good.get(file)) is None:
-                raise
-            log.error("%s\nNothing of it was used; the last good configuration, of %d tenants, is.", error, len(good))
-            return cls(good)
-        last_good.remember(platform.registry)
-        return platform
+        if (good := last_good.inherited(file)) is not None:
+            return cls(good.registry, good.keys)
+        return cls(Registry.from_file(file))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self.wsgi_app(environ, start_response)
@@ -172,8 +166,11 @@ class Platform:
             yield app.tenant
 
     def build(self, tenant: Tenant) -> TenantApp:
-        """Make a tenant's app, past the table of live ones."""
-        return create_app(tenant, platform=self)
+        """Make a tenant's app, past the table of live ones.
+
+        In an empty context: a request that happens to be under way, and its session, are not the new app's business.
+        """
+        return Context().run(create_app, tenant, platform=self)
 
     @cached_property
     def schema(self) -> SchemaVersions:
@@ -221,19 +218,6 @@ class Platform:
             path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,
             bad_request=pages.BAD_REQUEST,
         )
-
-
-def _refuse_new_mistakes(registry: Registry, good: Registry | None) -> Registry:
-    """Return a registry that may follow a good one: an edit that names what is not there is refused as a whole.
-
-    At a fresh start there is nothing to go on with: the tenants that are sound are served, and the others answer 503.
-    """
-    if good is not None and registry != good:
-        from .checking import problems_of
-
-        if problems := last_good.new_ones(problems_of(registry), registry, good):
-            raise ConfigError(problems)
-    return registry
 
 
 def _first_look(registry: Registry) -> WSGIApplication:

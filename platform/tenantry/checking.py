@@ -42,9 +42,10 @@ def problems_of(registry: Registry) -> list[Problem]:
     found: dict[Hashable, Problem] = {}
     for message in _unwritable(registry.settings.state_dir):
         found[message] = file.problem_at(("platform", "state_dir"), message)
+    read: set[Hashable] = set()
     shapes = {_shape(tenant): tenant for tenant in reversed(list(registry.values()))}
     for tenant in reversed(shapes.values()):
-        for owner, key, message in _mistakes(platform, tenant):
+        for owner, key, message in _mistakes(platform, tenant, read):
             found.setdefault((owner, message), file.problem_at(_place(file, tenant, key), message))
     for message in _mistakes_of_all(platform):
         found.setdefault(("", message), file.problem_at(("platform", "blueprints"), message))
@@ -59,23 +60,31 @@ def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
     return next((place for place in places if file.has(*place)), places[0])
 
 
-def _mistakes(platform: Platform, tenant: Tenant) -> Iterator[tuple[Hashable, str, str]]:
+def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable]) -> Iterator[tuple[Hashable, str, str]]:
     """Give each mistake as its owner, its key and the message.
+
+    :param read: the sets of features whose templates were read already; this one's is added.
 
     What is wrong with the platform's blueprints or extensions is told once; what a tenant has of its own, for each.
     """
+    try:
+        app = dry_app(platform, tenant)
+    except (Exception, SystemExit) as error:
+        key = error.key if isinstance(error, TenantryError) else ""
+        yield "" if key in PlatformTable.model_fields else tenant.slug, key, explain(error)
+    else:
+        yield from _mistakes_in_languages(platform, tenant)
+        if tenant.features not in read:
+            read.add(tenant.features)
+            yield from (("", "blueprints", message) for message in _mistakes_in_templates(app))
+
+
+def _mistakes_in_languages(platform: Platform, tenant: Tenant) -> Iterator[tuple[Hashable, str, str]]:
     known = platform.catalogues.languages
     for code in tenant.languages:
         if code not in known:
             message = f"there is no catalogue for the language '{code}'; there are {', '.join(sorted(known))}"
             yield tenant.languages, "languages", message
-    try:
-        app = dry_app(platform, tenant)
-    except Exception as error:
-        key = error.key if isinstance(error, TenantryError) else ""
-        yield "" if key in PlatformTable.model_fields else tenant.slug, key, explain(error)
-    else:
-        yield from (("", "blueprints", message) for message in _mistakes_in_templates(app))
 
 
 def _mistakes_in_templates(app: TenantApp) -> Iterator[str]:
@@ -94,12 +103,16 @@ def _mistakes_of_all(platform: Platform) -> Iterator[str]:
         for language in platform.catalogues.languages:
             platform.catalogues.get(language)
         platform.schema.check()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield explain(error)
 
 
 def _unwritable(folder: Path) -> Iterator[str]:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:
+        yield f"'{folder}' cannot be used ({error.strerror}). Name another folder."
+        return
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "cannot be written to" if there.is_dir() else "is not a folder"
         yield f"'{folder}' cannot be used, as {there} {why}. Give it to the user that runs Tenantry, or name another."
@@ -108,4 +121,5 @@ def _unwritable(folder: Path) -> Iterator[str]:
 def _shape(tenant: Tenant) -> Hashable:
     """Return what decides how a tenant's app is put together. Equal tables are one object, from the loader on."""
     own = tenant.slug if tenant.folder.is_dir() else ""
-    return (own, tenant.features, tenant.sections, tenant.languages, id(tenant.overrides), id(tenant.config))
+    config = id(tenant.config) if tenant.settings.extensions else 0  # which only extensions act upon at once
+    return (own, tenant.features, tenant.sections, tenant.languages, id(tenant.overrides), config)

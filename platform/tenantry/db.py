@@ -74,12 +74,22 @@ class UnitOfWork:
         if mode == self.mode:
             return
         session = self.session
-        if session.new or session.dirty or session.deleted or self._changes() != self._at_first:
+        written = session.new or session.dirty or session.deleted or self._changes() != self._at_first
+        if written or session.in_nested_transaction():
             raise BegunTooLate()
         session.rollback()
         self.mode = self._connection.info["mode"] = mode
         if mode == "write":
             self._make_sure()
+
+    def commit(self) -> None:
+        """Keep what was done.
+
+        :raises DatabaseReplaced: if it was written, and would be kept in a file that is no longer the tenant's.
+        """
+        if self.mode == "write":
+            self._make_sure()
+        self.session.commit()
 
     def _make_sure(self) -> None:
         """Before writing, look whether the file is still the tenant's: SQLite would write into a removed one."""
@@ -130,7 +140,12 @@ def inside(outer: AppContext | None) -> Iterator[None]:
     Where there is one, the block is a part of it that is undone by itself if it raises.
     """
     app_ctx._tenantry_outer = outer  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
-    unit = _outer_unit(current_tenant_app("db.session"))
+    app = current_tenant_app("db.session")
+    if outer is not None and outer.app is app:
+        app_ctx._tenantry_language = getattr(outer, "_tenantry_language", None)  # type: ignore[attr-defined]  # as above
+        if getattr(outer, "_tenantry_unit", None) is None and not _is_reading():
+            outer._tenantry_unit = UnitOfWork(app, "write")  # type: ignore[attr-defined]  # as above
+    unit = _outer_unit(app)
     with unit.session.begin_nested() if unit else nullcontext():
         yield
 
@@ -165,7 +180,7 @@ def _outer_unit(app: TenantApp) -> UnitOfWork | None:
 
 def _commit_before_response(response: Response) -> Response:
     if (unit := _opened()) is not None:
-        unit.session.commit()
+        unit.commit()
     return response
 
 
@@ -176,7 +191,7 @@ def _end_unit(error: BaseException | None) -> None:
     app_ctx._tenantry_unit = None  # type: ignore[attr-defined]  # as above
     try:
         if error is None:
-            unit.session.commit()
+            unit.commit()
     finally:
         unit.close()
 

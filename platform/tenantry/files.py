@@ -49,6 +49,7 @@ def locked(path: Path, seconds: float = 5.0) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
     try:
+        give_to_owner_of(path.parent, descriptor)
         _wait_for(descriptor, path, time.monotonic() + seconds)
         yield
     finally:

@@ -106,7 +106,7 @@ class KeyRing:
         now = time.time()
         new = Key.new(now + HEAD_START)
         with self._changing() as keys:
-            self._write([new, *(key.retired(now + verify_days * 86400) for key in keys if key.verifies(now))])
+            write_ring(self.path, [new, *(key.retired(now + verify_days * 86400) for key in keys if key.verifies(now))])
         self._looked = 0.0
         return new
 
@@ -158,24 +158,43 @@ class KeyRing:
     def _unusable(self, why: str) -> StateError:
         return StateError(
             f"The key ring {self.path} cannot be used ({why}). Give this user read access to it, or restore it from a "
-            "backup; without it every cookie and link that was ever signed is void."
+            "backup. Without it every cookie and link that was ever signed is void; then 'tenantry keys create' makes "
+            "a new one."
         )
 
+    def check_there(self) -> None:
+        """Look whether the ring's file is still where it was, before anything is made beside it.
+
+        :raises StateError: if it is not, as when the disk with the state folder is gone.
+        """
+        if not self._fixed and not self.path.exists():
+            raise self._unusable("it was there, and is gone")
+
     def _create(self) -> None:
-        make_private_folder(self.path.parent)
-        if not self.path.exists():
-            with locked(self.path.with_suffix(".lock")):
-                if not self.path.exists():
-                    self._write([Key.new(0.0)])
+        if self.path.exists():
+            return
+        if next((self.path.parent / "tenants").glob("*/deed"), None) is not None:
+            raise self._unusable("it is gone, while tenants are there that were served with it")
+        create_ring(self.path)
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Key, ...]]:
         with locked(self.path.with_suffix(".lock")):
             yield self._read()
 
-    def _write(self, keys: list[Key]) -> None:
-        entries = [{**asdict(key), "secret": base64.b64encode(key.secret).decode()} for key in keys]
-        write_atomically(self.path, json.dumps({"keys": entries}, indent=1).encode())
+
+def create_ring(path: Path) -> None:
+    """Make a key ring with one new key, unless there is one."""
+    make_private_folder(path.parent)
+    with locked(path.with_suffix(".lock")):
+        if not path.exists():
+            write_ring(path, [Key.new(0.0)])
+
+
+def write_ring(path: Path, keys: list[Key]) -> None:
+    """Write the keys of a ring, newest first."""
+    entries = [{**asdict(key), "secret": base64.b64encode(key.secret).decode()} for key in keys]
+    write_atomically(path, json.dumps({"keys": entries}, indent=1).encode())
 
 
 def _keys_from_environment() -> tuple[Key, ...]:

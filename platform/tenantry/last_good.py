@@ -1,28 +1,47 @@
-"""The last good registry of each file: what goes on being served where an edit is refused.
+"""The last good configuration: what goes on being served where an edit is refused.
 
-It is kept in memory. gunicorn's master remembers it before it forks, so every worker that starts later has it.
+gunicorn's master looks at the file, at the start and at each reload, and remembers what was good. The workers that it
+forks take that and read no file, so an edit is served when the operator reloads, and never in one worker alone.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import Problem
+from .keys import KeyRing
 from .registry import Registry
 
-_registries: dict[Path, Registry] = {}
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A registry and the key ring that goes with it, and the process that found them good."""
+
+    registry: Registry
+    keys: KeyRing
+    pid: int
 
 
-def remember(registry: Registry) -> None:
-    """Keep a registry as the last good one of its file."""
-    _registries[registry.settings.file] = registry
+_known: dict[Path, Good] = {}
 
 
-def get(file: Path) -> Registry | None:
-    """Return the last good registry of a file, if this process or its parent had one."""
-    return _registries.get(file)
+def remember(registry: Registry, keys: KeyRing) -> None:
+    """Keep a registry as the last good one of its file, for this process and those that it forks."""
+    _known[registry.settings.file] = Good(registry, keys, os.getpid())
+
+
+def get(file: Path) -> Good | None:
+    """Return what was last good of a file."""
+    return _known.get(file)
+
+
+def inherited(file: Path) -> Good | None:
+    """Return what the process that this one was forked from found good."""
+    good = _known.get(file)
+    return good if good is not None and good.pid != os.getpid() else None
 
 
 def new_ones(problems: Iterable[Problem], registry: Registry, good: Registry) -> list[Problem]:

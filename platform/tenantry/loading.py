@@ -112,7 +112,7 @@ class _Loader:
             return
         try:
             found = sorted(root.glob(pattern))
-        except (ValueError, IndexError, NotImplementedError) as error:
+        except (ValueError, IndexError, NotImplementedError, OSError) as error:
             message = f"'{pattern}' is not a pattern ({error}); expected one like 'tenants.d/*.toml'"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
             return

@@ -72,6 +72,7 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
 
 def _create(platform: Platform, tenant: Tenant) -> None:
     file = tenant.database_file
+    platform.keys.check_there()
     if _deed_file(tenant).exists():
         raise StateError(f"The database {file} is gone, and the tenant had one. {_REMEDY.format(file=file)}")
     for left in [*file.parent.glob("draft-*"), *side_files(file)]:  # by a run that was cut short, or an old database
@@ -120,25 +121,35 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     file, copy = tenant.database_file, _deed_file(tenant)
     if deed is None:
         raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
-    if not copy.exists():  # a run was cut short between the database and its copy of the deed, or it was put there
-        _check_single(tenant, deed)
-        write_atomically(copy, f"{deed.id}\n".encode())
-    if copy.read_text().strip() != str(deed.id):
+    if copy.exists() and copy.read_text().strip() != str(deed.id):
         raise StateError(
             f"{file} is the database of another tenant, or of an earlier one: its deed is {deed.id}, and the one in "
             f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
         )
+    _claim(tenant, deed)
+    if not copy.exists():  # a run was cut short between the database and its copy of the deed, or it was put there
+        write_atomically(copy, f"{deed.id}\n".encode())
     return _database_of(tenant)
 
 
-def _check_single(tenant: Tenant, deed: deeds.Deed) -> None:
-    """Keys derive from the deed, so two tenants with one deed would accept each other's cookies."""
-    for copy in tenant.state.parent.glob(f"*/{DEED_FILE}"):
-        if copy.read_text().strip() == str(deed.id):
+def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
+    """Note whose a deed is. Keys derive from it, so two tenants with one deed would accept each other's cookies.
+
+    :raises StateError: if another tenant that is still there has it.
+    """
+    folder = tenant.settings.state_dir / "deeds"
+    make_private_folder(folder)
+    claim = folder / deed.id.hex
+    with locked(folder / "lock"):
+        owner = claim.read_text().strip() if claim.exists() else ""
+        copy = tenant.state.parent / owner / DEED_FILE
+        if owner not in ("", tenant.slug) and copy.exists() and copy.read_text().strip() == str(deed.id):
             raise StateError(
-                f"{tenant.database_file} is a copy of the database of tenant '{copy.parent.name}', with its deed. Give "
-                f"it one of its own: tenantry provision {tenant.slug} --new-deed"
+                f"{tenant.database_file} is a copy of the database of tenant '{owner}', with its deed. Give it one of "
+                f"its own: tenantry provision {tenant.slug} --new-deed"
             )
+        if owner != tenant.slug:
+            write_atomically(claim, f"{tenant.slug}\n".encode())
 
 
 def give_new_deed(platform: Platform, tenant: Tenant) -> None:

@@ -71,6 +71,16 @@ def _flask_config(values: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"'{key}' is not in upper case; Flask's configuration keys are, like '{key.upper()}'")
         if key in OWNED_CONFIG:
             raise ValueError(f"'{key}' is not to be set here: {OWNED_CONFIG[key]}")
+    policy, hosts = values.get("CONTENT_SECURITY_POLICY", ""), values.get("TRUSTED_HOSTS", [])
+    if not isinstance(policy, str) or not policy.isprintable():
+        raise ValueError("CONTENT_SECURITY_POLICY does not fit in a header; expected one line of text")
+    if not isinstance(hosts, list):
+        raise ValueError('TRUSTED_HOSTS is not a list; expected one, like ["app.example.com"]')
+    if values.get("SESSION_COOKIE_SAMESITE", "Lax") not in ("Lax", "Strict", "None"):
+        raise ValueError("SESSION_COOKIE_SAMESITE is none that browsers know; expected 'Lax', 'Strict' or 'None'")
+    lifetime = values.get("PERMANENT_SESSION_LIFETIME", 1)
+    if not isinstance(lifetime, int) or not 0 < lifetime < 10**9:
+        raise ValueError("PERMANENT_SESSION_LIFETIME is not a number of seconds; expected one like 2678400")
     secret = values.get("SECRET_KEY")
     if secret is not None and (not isinstance(secret, str) or len(secret) < 32 or len(set(secret)) < 10):
         raise ValueError(

@@ -9,18 +9,22 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import last_good
 from .app import Platform
-from .errors import ConfigError, Problem, TenantryError
+from .errors import ConfigError, Problem, StateError, TenantryError
 from .factory import CONFIG
 from .files import make_private_folder
 from .registry import Registry
 
 #: The file that wsgi.py names.
 _FILE = "tenants.toml"
+#: How long a check before a reload may take. The master handles no signal meanwhile.
+_CHECK_SECONDS = 60
 #: At most so many tenants are listed at the start; more would drown the log.
 _LISTED = 20
 
@@ -33,8 +37,7 @@ def check_before_start(server: Any) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        platform = Platform.from_file(_FILE)
-        make_private_folder(platform.registry.settings.state_dir)
+        _take_up(Registry.from_file(_FILE))
     except TenantryError as error:
         _stop(str(error))
     for address in server.cfg.address:
@@ -42,35 +45,70 @@ def check_before_start(server: Any) -> None:
 
 
 def check_before_reload(server: Any) -> None:
-    """Look at an edited configuration before the new workers do; where it is sound, it is the one to go on with.
-
-    In a process of its own, as the check imports the blueprints: if the master did, its workers would inherit them, and
-    no reload would ever bring their edits.
-    """
-    command = [sys.executable, "-m", "tenantry.cli", "check", "--json"]
-    done = subprocess.run(command, env={**os.environ, CONFIG: _FILE}, capture_output=True, text=True)  # noqa: S603  # ours
+    """Look at an edited configuration; where it is sound, it is the one that the new workers get."""
     try:
         registry = Registry.from_file(_FILE)
-        problems = [Problem(**each) for each in json.loads(done.stdout)["problems"]]
-        if refused := last_good.new_ones(problems, registry, last_good.get(registry.settings.file) or registry):
+        good = last_good.get(registry.settings.file)
+        known = good.registry if good else registry
+        if refused := last_good.new_ones(_check_apart(), registry, known):
             raise ConfigError(refused)
-    except (TenantryError, ValueError, OSError) as error:
-        server.log.error("%s\nNothing of it is used; the last good configuration goes on being served.", error)
+        if Registry.from_file(_FILE) != registry:
+            raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
+        _take_up(registry)
+    except Exception as error:  # whatever it is, it must not take the master down
+        server.log.error("%s\n%s", error, _REFUSED)
     else:
-        last_good.remember(registry)
         announce(server)
+
+
+_REFUSED = (
+    "The configuration of before goes on being served. (Code is not kept: where a blueprint is broken, the tenants "
+    "that have it answer 503 until it is mended and gunicorn reloaded.)"
+)
+
+
+def _take_up(registry: Registry) -> None:
+    """Let a registry be the one that is served, once its state folder and key ring have proved to be usable."""
+    make_private_folder(registry.settings.state_dir)
+    last_good.remember(registry, Platform(registry).keys)
+
+
+def _check_apart() -> list[Problem]:
+    """Run ``tenantry check`` in a process of its own, as it imports the blueprints.
+
+    If the master did, its workers would inherit them, and no reload would ever bring their edits.
+
+    :raises StateError: if the check does not come to an end.
+    """
+    command = [sys.executable, "-m", "tenantry.cli", "check", "--json"]
+    environment = {**os.environ, CONFIG: _FILE, "PYTHONIOENCODING": "utf-8"}
+    with tempfile.TemporaryFile() as output:  # a pipe would be held open by whatever an import has started
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.DEVNULL)  # noqa: S603  # ours
+        try:
+            process.wait(_CHECK_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise StateError(f"'tenantry check' did not end within {_CHECK_SECONDS} seconds.") from None
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    try:
+        return [Problem(**each) for each in json.loads(text)["problems"]]
+    except (ValueError, KeyError, TypeError):
+        raise StateError("'tenantry check' ended without an answer, as if something that is imported exits.") from None
 
 
 def announce(server: Any) -> None:
     """Print each tenant's addresses, now that they answer."""
-    registry = last_good.get(Path(_FILE).absolute())
-    tenants = registry.served() if registry else []
+    good = last_good.get(Path(_FILE).absolute())
+    tenants = good.registry.served() if good else []
     ports = [address[1] for address in server.address if isinstance(address, tuple)]
     width = max((len(tenant.title) for tenant in tenants[:_LISTED]), default=0)
     lines = [f"  {tenant.title:<{width}}  {'  '.join(tenant.addresses(*ports[:1]))}" for tenant in tenants[:_LISTED]]
     if len(tenants) > _LISTED:
         lines.append(f"  … and {len(tenants) - _LISTED} more; 'tenantry list' shows them all")
-    print("\n".join(["", f"Tenantry serves {len(tenants)} tenants:", *lines, ""]), flush=True)
+    with suppress(OSError, UnicodeError):  # nobody may be listening any more, or not in Unicode
+        print("\n".join(["", f"Tenantry serves {len(tenants)} tenants:", *lines, ""]), flush=True)
 
 
 def _check_free(address: Any) -> None:

@@ -92,6 +92,7 @@ def _keep_private(response: Response) -> None:
         response.headers["Cache-Control"] = "private"
     elif not response.cache_control.no_store:
         response.cache_control.public = False
+        response.cache_control.s_maxage = None
         response.cache_control.private = True
 
 

@@ -55,14 +55,14 @@ class DatabaseFile(NamedTuple):
         """Whether this very file is still at its place."""
         try:
             return _stamp(self.path) == self.stamp
-        except FileNotFoundError:
+        except OSError:
             return False
 
 
 def _stamp(path: str) -> tuple[int, int]:
     try:
         deed = os.stat(os.path.join(os.path.dirname(path), DEED_FILE)).st_mtime_ns
-    except FileNotFoundError:
+    except OSError:
         deed = 0
     return os.stat(path).st_ino, deed
 

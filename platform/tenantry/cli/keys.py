@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..keys import HEAD_START, VERIFY_DAYS, Key, KeyRing
+from ..keys import HEAD_START, VERIFY_DAYS, Key, KeyRing, create_ring
 from ..registry import Registry
 from .output import Commands, as_json, print_json, print_table
 
@@ -47,6 +47,17 @@ def rotate(context: click.Context, verify_days: float) -> None:
         f"Key {new.id} signs from {HEAD_START:.0f} seconds from now on, in every worker, without a restart. "
         f"What older keys signed is accepted for {verify_days:g} days more."
     )
+
+
+@keys.command()
+@click.pass_context
+def create(context: click.Context) -> None:
+    """Make a new key ring where the old one is gone. Every cookie and link of old is void."""
+    path = Registry.from_file(context.obj).settings.key_file
+    if path.exists():
+        raise click.ClickException(f"There is a key ring, {path}. To sign with a new key, use 'tenantry keys rotate'.")
+    create_ring(path)
+    click.echo(f"Made the key ring {path}. Restart gunicorn.")
 
 
 def _ring(context: click.Context) -> KeyRing:
