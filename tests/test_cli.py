@@ -19,7 +19,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conftest import ROOT, environ_without_tenantry, free_port
-from tenantry import Platform
 from tenantry.cli import main
 
 Run = Callable[..., Result]
@@ -456,4 +455,3 @@ def test_the_installed_script() -> None:
         pytest.skip("the tests were not started by 'make test', so there is no installed script")
     done = subprocess.run([script, "check"], cwd=ROOT, env=environ_without_tenantry(), capture_output=True, text=True)
     assert done.stdout == "tenants.toml: 3 tenants, no problems.\n"
-    assert Platform is not None

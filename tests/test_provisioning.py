@@ -295,7 +295,7 @@ def test_row_35_a_folder_that_was_copied_whole_is_refused(tmp_path: Path) -> Non
         make_platform(tmp_path).tenant_app("globex")
     assert make_platform(tmp_path).tenant_app("acme")
     shutil.rmtree(acme.state)  # moved rather than copied: the deed is nobody else's any more
-    assert make_platform(tmp_path).tenant_app("globex").tenant.deed == acme.deed or acme.deed is None
+    assert make_platform(tmp_path).tenant_app("globex").tenant.deed == acme.deed
 
 
 def test_a_state_folder_that_is_gone_is_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ import flask
 import pytest
 from flask import Flask, g, request, session
 from flask.views import MethodView
-from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from tenantry import Platform, TenantApp
@@ -297,7 +296,8 @@ def test_static_files_and_resources(by_hand: Make, tmp_path: Path) -> None:
         assert file.read() == "a"
 
 
-def test_exceptions_have_their_own_page_where_the_app_has_none(app: Flask) -> None:
-    answer = app.test_client().get("/none")
-    assert answer.status_code == 404
-    assert NotFound.description is not None
+def test_an_address_that_is_not_there_is_404_and_one_that_may_not_be_asked_so_405(app: Flask) -> None:
+    app.add_url_rule("/", view_func=lambda: "", endpoint="index")
+    assert app.test_client().get("/none").status_code == 404
+    answer = app.test_client().delete("/")
+    assert (answer.status_code, answer.allow) == (405, {"GET", "HEAD", "OPTIONS"})
