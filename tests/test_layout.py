@@ -90,7 +90,9 @@ def test_tenantry_never_imports_the_blueprints(path: Path) -> None:
     assert not roots(path) & {"blueprints", "tenants"}
 
 
-@pytest.mark.parametrize("name", ["dispatcher", "doors", "registry", "loading", "schema", "tomlfile", "keys", "errors"])
+@pytest.mark.parametrize(
+    "name", ["dispatcher", "doors", "registry", "loading", "schema", "tomlfile", "keys", "errors", "floor_plan"]
+)
 def test_rooms_that_know_no_flask(name: str) -> None:
     assert "flask" not in roots(TENANTRY / f"{name}.py")
 

@@ -25,12 +25,14 @@ from .blueprint_set import BlueprintSet
 from .dispatcher import Dispatcher, read_host
 from .errors import ImportFailed, TenantUnavailable
 from .factory import create_app, secret_keys
+from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .languages import Catalogues
 from .live import LiveApps
 from .registry import Registry, Tenant
 from .sqlite import SqliteDatabases
+from .template_code import TemplateCode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -66,6 +68,8 @@ class Platform:
     :ivar live: the apps that are built.
     :ivar keys: the key ring.
     :ivar databases: the open SQLite connections.
+    :ivar floor_plan: the compiled URL rules that its apps share.
+    :ivar template_code: the compiled templates that they share.
     :raises StateError: if the state folder or the key ring cannot be used.
     """
 
@@ -78,6 +82,8 @@ class Platform:
         self.keys.on_change = self._renew_keys
         self.databases = SqliteDatabases(settings.open_databases)
         self.blueprints = BlueprintSet(settings)
+        self.floor_plan = FloorPlan()
+        self.template_code = TemplateCode()
         self.dispatcher = self._make_dispatcher()
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:

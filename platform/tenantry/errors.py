@@ -156,6 +156,21 @@ class BadSetup(TenantryError):
     """Something that a tenant's configuration or folder names does not fit the blueprints."""
 
 
+class SharedRuleChanged(TenantryError, AttributeError):
+    """Something of a URL rule was to be changed that many tenants share."""
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__()
+        self.what = what
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.name}' of {self.what} cannot be changed, as tenants share it. To let an app have rules of its "
+            "own, set app.url_rule_class = werkzeug.routing.Rule in an extension's init_app."
+        )
+
+
 class DatabaseUnavailable(TenantryError):
     """The tenant's database cannot be used just now. Answered 503 with Retry-After."""
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from . import db, environments, look
 from .errors import BadSetup, blaming, did_you_mean
 from .files import make_private_folder
+from .floor_plan import TenantMap
 from .imports import resolve
 from .keys import TenantKeys
 from .overlays import apply_overlay, apply_overrides
@@ -64,6 +65,8 @@ def assemble(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
     apply_overlay(app)
     with blaming("overrides"):
         apply_overrides(app)
+    if isinstance(app.url_map, TenantMap):  # and not one that an extension put in its place
+        app.url_map.settle()
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from werkzeug.utils import cached_property
 
 from . import db
 from .error_pages import error_page
+from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
 
 if TYPE_CHECKING:
@@ -60,10 +62,18 @@ class TenantApp(Flask):
         if tenant is not None and platform is not None:
             self.tenant, self.platform = tenant, platform
             self.overlay = tenant.folder if tenant.folder.is_dir() else None
+            self.url_map_class = platform.floor_plan.url_map_class
+            # Never the class's own, which an extension would change for every tenant; and templates are not forgotten.
+            self.jinja_options = {"cache_size": -1, "bytecode_cache": platform.template_code, **self.jinja_options}
+            self.url_rule_class = PlannedRule  # type: ignore[assignment]  # a factory of rules, which is all it is used as
         self.first_content: list[tuple[str, Callable[[], None]]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
         super().__init__(*args, **kwargs)
+
+    def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
+        """Flask's, but an endpoint's name is one string for all tenants."""
+        super().add_url_rule(rule, sys.intern(endpoint) if type(endpoint) is str else endpoint, *args, **options)
 
     @cached_property
     def name(self) -> str:

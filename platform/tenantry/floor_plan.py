@@ -1,0 +1,274 @@
+"""The floor plan: URL rules are compiled once and shared by all tenants whose apps have the same ones.
+
+Compiling is most of the work of building a Flask app, and its result depends on nothing but the rules. Every app still
+registers every rule; what is shared is what Werkzeug makes of them. A rule is shared only where all that it is made of
+is plain and immutable, as nothing else is sure to hold no tenant's data: the others are compiled for their app alone,
+and its map is then its own, of shared rules and own ones.
+
+Shared rules cannot be changed. The public ways of Werkzeug's ``Map`` work on a :class:`TenantMap` as ever, also after
+its first use: it then gets another plan.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, NoneType
+from typing import Any, NoReturn
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from werkzeug.datastructures import ImmutableDict
+from werkzeug.routing import Map, Rule, RuleFactory
+from werkzeug.routing.matcher import StateMachineMatcher
+
+from .errors import SharedRuleChanged
+
+#: So many of the latest plans are kept even while no app has them.
+_KEPT = 64
+#: Types whose values cannot change, and hold nothing. Not float, as 0.0 equals -0.0 and is another default.
+_PLAIN = frozenset((str, bytes, int, bool, NoneType, UUID))
+
+
+class PlannedRule(RuleFactory):
+    """What ``add_url_rule`` is given: a rule before it is compiled. Takes what Werkzeug's ``Rule`` takes."""
+
+    __slots__ = ("options", "provide_automatic_options", "string")
+
+    def __init__(self, string: str, **options: Any) -> None:
+        self.string = string
+        self.options = options
+        self.provide_automatic_options: bool | None = None  # Flask sets it next
+
+    def get_rules(self, map: Map) -> Iterable[Rule]:
+        """Return the rule, shared where the map is a tenant's and it can be."""
+        return (map.planned(self) if isinstance(map, TenantMap) else self.own(),)
+
+    def own(self) -> Rule:
+        """Return a rule of Werkzeug's, for one map alone."""
+        rule = Rule(self.string, **self.options)
+        rule.provide_automatic_options = self.provide_automatic_options  # type: ignore[attr-defined]  # as Flask does
+        return rule
+
+    def key(self) -> Hashable:
+        """Return all that the compiled rule depends on; ``None`` where something in it is not plain."""
+        found: list[Any] = [self.string, self.provide_automatic_options]
+        for name, value in self.options.items():
+            if type(value) is str or value is None:
+                found += (name, value)
+            elif name == "methods" and isinstance(value, (set, frozenset)):
+                found.append(frozenset(value))
+            elif name == "defaults" and isinstance(value, dict):
+                for item in value.items():
+                    found += (type(item[1]), item)
+                    if type(item[1]) not in _PLAIN:
+                        return None
+            elif type(value) is bool and name != "alias":
+                found += (name, value)
+            else:
+                return None
+        return tuple(found)
+
+
+class SharedRule(Rule):
+    """A compiled rule that belongs to no app: nothing of it can be changed."""
+
+    planned: PlannedRule
+    provide_automatic_options: bool | None
+
+    @classmethod
+    def compiled(cls, planned: PlannedRule, ground: Map) -> SharedRule:
+        """Compile a rule for the options of ``ground``, a map without rules."""
+        rule = cls(planned.string, **planned.options)
+        rule.provide_automatic_options = planned.provide_automatic_options
+        rule.planned = planned
+        rule.bind(ground)
+        rule.methods = frozenset(rule.methods) if rule.methods is not None else None  # type: ignore[assignment]  # only read
+        rule.arguments = frozenset(rule.arguments)  # type: ignore[assignment]  # as above
+        rule.defaults = ImmutableDict(rule.defaults) if rule.defaults is not None else None
+        rule.__dict__["_is_shared"] = True
+        return rule
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self.__dict__.get("_is_shared"):
+            raise SharedRuleChanged(f"the URL rule '{self.rule}'", name)
+        super().__setattr__(name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and Rule.__eq__(other, self)
+
+    __hash__ = None  # as Werkzeug's
+
+
+class _Ground(Map):
+    """What shared rules are bound to: a map without rules, whose options cannot be changed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.converters = self.default_converters  # which are immutable
+        self.__dict__["_is_shared"] = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self.__dict__.get("_is_shared"):
+            raise SharedRuleChanged("a shared rule's map", name)
+        super().__setattr__(name, value)
+
+    def add(self, rulefactory: RuleFactory) -> NoReturn:
+        raise SharedRuleChanged("a shared rule's map", "add")
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Plan:
+    """What Werkzeug's map makes of rules: how to match a path, and by which rules to build a link.
+
+    :ivar rules: in the order in which they were added.
+    """
+
+    rules: tuple[Rule, ...]
+    matcher: StateMachineMatcher
+    by_endpoint: Mapping[str, Sequence[Rule]]
+
+    @classmethod
+    def of(cls, rules: tuple[Rule, ...], merge_slashes: bool) -> Plan:
+        """Do what ``Map.add`` and ``Map.update`` do, with rules that are compiled already."""
+        matcher = StateMachineMatcher(merge_slashes)
+        by_endpoint: dict[str, list[Rule]] = {}
+        for rule in rules:
+            if not rule.build_only:
+                matcher.add(rule)
+            by_endpoint.setdefault(rule.endpoint, []).append(rule)
+        matcher.update()
+        ordered = {name: tuple(sorted(found, key=Rule.build_compare_key)) for name, found in by_endpoint.items()}
+        return cls(rules, matcher, MappingProxyType(ordered))
+
+
+class FloorPlan:
+    """What the apps of one platform share of their URL maps. It holds nothing of theirs.
+
+    :ivar url_map_class: the class of maps that share by this floor plan, for ``Flask.url_map_class``.
+    """
+
+    def __init__(self) -> None:
+        self.url_map_class: type[TenantMap] = type("TenantMap", (TenantMap,), {"floor_plan": self})
+        self._grounds: WeakValueDictionary[Hashable, _Ground] = WeakValueDictionary()
+        self._rules: WeakValueDictionary[Hashable, SharedRule] = WeakValueDictionary()
+        self._plans: WeakValueDictionary[Hashable, Plan] = WeakValueDictionary()
+        # Plans live as long as an app has them, and these for the next app that comes.
+        self._latest: deque[Plan] = deque(maxlen=_KEPT)
+
+    def rule(self, planned: PlannedRule, url_map: TenantMap) -> Rule:
+        """Return a compiled rule; one that is not bound yet where it cannot be shared."""
+        options = (url_map.default_subdomain, url_map.strict_slashes, url_map.merge_slashes, url_map.host_matching)
+        key = planned.key()
+        if key is None:
+            return planned.own()
+        found = self._rules.get((key, options))
+        if found is None:
+            try:
+                compiled = SharedRule.compiled(planned, self._ground(*options))
+            except LookupError:  # a converter of the app's own, which may keep what it likes
+                return planned.own()
+            found = self._rules.setdefault((key, options), compiled)
+        return found
+
+    def plan(self, rules: tuple[Rule, ...], merge_slashes: bool) -> Plan:
+        """Return the plan of rules, the shared one where all of them are shared.
+
+        They are known by their identity, and the plan that is found holds these very rules: so it fits.
+        """
+        if not all(type(rule) is SharedRule for rule in rules):
+            return Plan.of(rules, merge_slashes)
+        key = (merge_slashes, *map(id, rules))
+        found = self._plans.get(key)
+        if found is None:
+            found = self._plans.setdefault(key, Plan.of(rules, merge_slashes))
+            self._latest.append(found)
+        return found
+
+    def _ground(self, default_subdomain: str, strict_slashes: bool, merge_slashes: bool, host_matching: bool) -> Map:
+        key = (default_subdomain, strict_slashes, merge_slashes, host_matching)
+        found = self._grounds.get(key)
+        if found is None:
+            made = _Ground(
+                default_subdomain=default_subdomain,
+                strict_slashes=strict_slashes,
+                merge_slashes=merge_slashes,
+                host_matching=host_matching,
+            )
+            found = self._grounds.setdefault(key, made)
+        return found
+
+
+class TenantMap(Map):
+    """The URL map of one tenant's app. What it keeps of its own are its options, and the list of its rules."""
+
+    floor_plan: FloorPlan
+
+    def __init__(self, rules: Iterable[RuleFactory] | None = None, **options: Any) -> None:
+        self._added: list[Rule] | tuple[Rule, ...] = []
+        super().__init__(**options)
+        self._merges = self._matcher.merge_slashes
+        self._remap = False  # a plan is in order from the start
+        self._forget_plan()
+        for each in rules or ():
+            self.add(each)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add a rule, or what a factory of rules gives. A rule that is not shared is compiled here and now."""
+        if not isinstance(self._added, list):
+            self._forget_plan()
+        for rule in rulefactory.get_rules(self):
+            if type(rule) is not SharedRule or rule.map is None:
+                rule.bind(self)
+            self._added.append(rule)  # type: ignore[union-attr]  # a list, now that the plan is forgotten
+
+    def planned(self, planned: PlannedRule) -> Rule:
+        """Return a rule for this map: shared where it can be."""
+        return self.floor_plan.rule(planned, self) if self._compiles_as_others() else planned.own()
+
+    def settle(self) -> None:
+        """Take the plan of the rules. Done at the first use too, if nobody called it."""
+        plan = self.floor_plan.plan(tuple(self._added), self._merges)
+        self._plan, self._added = plan, plan.rules  # the plan lives as long as a map that has it
+        self._rules_by_endpoint, self._matcher = plan.by_endpoint, plan.matcher  # type: ignore[assignment]  # read only
+
+    @property
+    def merge_slashes(self) -> bool:
+        """Whether paths with doubled slashes are led to those without."""
+        return self._merges
+
+    @merge_slashes.setter
+    def merge_slashes(self, value: bool) -> None:
+        self._merges = value
+        self._forget_plan()
+
+    def _compiles_as_others(self) -> bool:
+        sorts = self.sort_parameters or self.sort_key is not None
+        converters, usual = self.converters, self.default_converters
+        return not sorts and (converters == usual or all(converters.get(name) is usual[name] for name in usual))
+
+    def _forget_plan(self) -> None:
+        self._added = list(self._added)
+        self.__dict__.pop("_matcher", None)
+        self.__dict__.pop("_rules_by_endpoint", None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("_matcher", "_rules_by_endpoint"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        self.settle()
+        return self.__dict__[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ("sort_parameters", "sort_key") and self._added:  # which rules ask their map for
+            self._forget_plan()
+            self._added = [self._owned(rule) for rule in self._added]
+
+    def _owned(self, rule: Rule) -> Rule:
+        if not isinstance(rule, SharedRule):
+            return rule
+        own = rule.planned.own()
+        own.strict_slashes, own.merge_slashes, own.subdomain = rule.strict_slashes, rule.merge_slashes, rule.subdomain
+        own.bind(self)
+        return own
