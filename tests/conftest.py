@@ -146,13 +146,13 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of a package of blueprints that only this test has, in the temporary folder."""
+    """The name of a package of blueprints that only this test has, in the temporary folder, beside modules named after it."""
     name = "set_" + "".join(c if c.isalnum() else "_" for c in request.node.name)[:60]
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield name
-    for module in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
+    for module in [m for m in sys.modules if m.startswith(name)]:
         del sys.modules[module]
 
 

@@ -50,7 +50,8 @@ _SETTINGS = (
     "optimized",
     "undefined",
 )
-_POLICIES = ("compiler.ascii_str", "ext.i18n.trimmed")
+#: The policy that an extension of Jinja's own reads while it parses.
+_TRIMMED = "ext.i18n.trimmed"
 #: Where ``jinja2.pass_context`` and its like note what a filter is to be passed.
 _MARK = "jinja_pass_arg"
 _UNDEFINED = (Undefined, ChainableUndefined, DebugUndefined, StrictUndefined)
@@ -110,7 +111,7 @@ def _settings_of(environment: Environment) -> Hashable | None:
         tuple(extensions),
         getattr(environment, "newstyle_gettext", None),
         *[getattr(environment, name) for name in _SETTINGS],
-        *[environment.policies.get(name) for name in _POLICIES],
+        environment.policies.get(_TRIMMED),
         _changes(environment.filters, FILTERS),
         _changes(environment.tests, TESTS),
     )
