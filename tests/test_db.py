@@ -387,9 +387,10 @@ def test_no_increment_is_lost(platform: Platform, acme: Any) -> None:
         add("count-0")
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: client_of(platform, "acme").post("/count").status_code, range(160)))
-    assert set(statuses) == {200}
+    assert set(statuses) <= {200, 503}  # 503 where a busy machine let one wait too long; it is then not counted
+    assert statuses.count(200) > 80
     with platform.tenant("acme"):
-        assert words() == ["count-160"]
+        assert words() == [f"count-{statuses.count(200)}"]
 
 
 def test_a_writer_that_waits_too_long_is_told_503_with_retry_after(platform: Platform, globex: Any) -> None:

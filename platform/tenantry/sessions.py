@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, has_request_context, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
@@ -13,6 +15,44 @@ if TYPE_CHECKING:
     from .tenant_app import TenantApp
 
 _PURPOSE = "session"
+#: What a cookie's name ends with, after the tenant's slug.
+_NAME = "_session"
+#: What the cookie of a permanent session begins with. Every answer prolongs it, so it has to be told from the others
+#: before it is read. It is not a sign of base64 or itsdangerous, and has to agree with what is signed.
+_PERMANENT = "~"
+
+
+class TenantSession(SecureCookieSession):
+    """A session that is read from its cookie when it is first used, which many pages never do.
+
+    Flask says that it is used by setting ``accessed``, whoever asks for ``flask.session``.
+    """
+
+    def __init__(self, load: Callable[[], Mapping[str, Any]] | None = None) -> None:
+        super().__init__()
+        self._load = load
+        self._accessed = False
+
+    @property
+    def accessed(self) -> bool:  # a plain attribute in Flask
+        """Whether it was used."""
+        return self._accessed
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._accessed = value
+        self.load()
+
+    def load(self) -> None:
+        """Read it from its cookie, if that was not done yet."""
+        if self._load is not None:
+            load, self._load = self._load, None
+            dict.update(self, load())  # not as a change
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the visitor sent a session that nobody has read so far."""
+        return self._load is not None
 
 
 class TenantSessionInterface(SecureCookieSessionInterface):
@@ -24,7 +64,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     """
 
     def get_cookie_name(self, app: Flask) -> str:
-        name = f"{cast('TenantApp', app).tenant.slug}_session"
+        name = f"{cast('TenantApp', app).tenant.slug}{_NAME}"
         if not self.get_cookie_secure(app):
             return name
         return f"__Secure-{name}" if _door() else f"__Host-{name}"
@@ -42,15 +82,32 @@ class TenantSessionInterface(SecureCookieSessionInterface):
         return cast(str, app.config["SESSION_COOKIE_SAMESITE"] or "Lax")
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+        session = self.open_later(app, request)
+        session.load()
+        return session
+
+    def open_later(self, app: Flask, request: Request) -> TenantSession:
+        """Return the session of a request, to be read when it is used: not before the request's context is pushed."""
+        sent = request.environ.get("HTTP_COOKIE")
+        if sent is None or f"{cast('TenantApp', app).tenant.slug}{_NAME}=" not in sent:
+            return TenantSession()
+        return TenantSession(partial(self._read, app, request))
+
+    def _read(self, app: Flask, request: Request) -> Mapping[str, Any]:
         # A browser may send several of one name, as another tenant's page can set one for a longer path.
         for cookie in request.cookies.getlist(self.get_cookie_name(app)):
             try:
-                return self.session_class(cast("TenantApp", app).signer.verify(_PURPOSE, cookie))
+                found = dict(cast("TenantApp", app).signer.verify(_PURPOSE, cookie.removeprefix(_PERMANENT)))
             except (BadToken, TypeError, ValueError):
                 continue
-        return self.session_class()
+            if cookie.startswith(_PERMANENT) is bool(found.get("_permanent")):
+                return found
+        return {}
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if isinstance(session, TenantSession) and session.is_unread:
+            self._pass_on(app, session, response)
+            return
         if session:
             _keep_private(response)
         if session or session.accessed:
@@ -61,11 +118,21 @@ class TenantSessionInterface(SecureCookieSessionInterface):
         elif self.should_set_cookie(app, session):
             self._set(app, session, response)
 
+    def _pass_on(self, app: Flask, session: TenantSession, response: Response) -> None:
+        """Answer with a page that used no session to a visitor who has one: it is theirs even so."""
+        if _PERMANENT in request.environ["HTTP_COOKIE"] and app.config["SESSION_REFRESH_EACH_REQUEST"]:
+            session.load()
+            self.save_session(app, session, response)
+        else:
+            _keep_private(response)
+            response.vary.add("Cookie")
+
     def _set(self, app: Flask, session: SessionMixin, response: Response) -> None:
         lifetime = app.permanent_session_lifetime.total_seconds()
         response.set_cookie(
             self.get_cookie_name(app),
-            cast("TenantApp", app).signer.sign(_PURPOSE, dict(session), lifetime),
+            (_PERMANENT if session.permanent else "")
+            + cast("TenantApp", app).signer.sign(_PURPOSE, dict(session), lifetime),
             expires=self.get_expiration_time(app, session),
             path=self.get_cookie_path(app),
             secure=self.get_cookie_secure(app),

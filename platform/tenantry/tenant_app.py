@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
+from inspect import CO_COROUTINE
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, send_from_directory
@@ -13,14 +15,16 @@ from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import Map, MapAdapter
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
+from werkzeug.wsgi import get_host
 
 from . import db
 from .error_pages import error_page
 from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
+from .sessions import TenantSessionInterface
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -102,13 +106,46 @@ class TenantApp(Flask):
         except NotFound:
             return None
 
+    def request_context(self, environ: WSGIEnvironment) -> RequestContext:
+        """Flask's, but the session is opened when it is first used."""
+        interface = self.session_interface
+        if not isinstance(interface, TenantSessionInterface):  # one that an extension put in its place
+            return super().request_context(environ)
+        request = self.request_class(environ)
+        request.json_module = self.json
+        return RequestContext(self, environ, request, interface.open_later(self, request))
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Outside a request, build links to the tenant's canonical door."""
-        if request is not None or self.platform is None or self.config["SERVER_NAME"] is not None:
+        """Flask's, but links made outside a request lead to the tenant's canonical door.
+
+        Inside one, nothing of a host is worked out again that was seen before.
+        """
+        if self.platform is None or self.config["SERVER_NAME"] is not None:
             return super().create_url_adapter(request)
+        if request is not None:
+            return self._bind_to_request(request) or super().create_url_adapter(request)
         if self._canonical is None or self._canonical.map is not self.url_map:
             self._canonical = self._bind_canonically()
         return self._canonical
+
+    def _bind_to_request(self, request: Request) -> MapAdapter | None:
+        """Do what ``bind_to_environ`` does for a request that came through a door; ``None`` where more is asked for."""
+        environ, url_map = request.environ, self.url_map
+        host = environ.get("HTTP_HOST")
+        plain = "tenantry.tenant" in environ and "HTTP_UPGRADE" not in environ and self.config["TRUSTED_HOSTS"] is None
+        if not plain or not host or url_map.host_matching or self.subdomain_matching:
+            return None
+        request.host, server_name = _read_host(environ["wsgi.url_scheme"], host)
+        return MapAdapter(
+            url_map,
+            server_name,
+            request.root_path,
+            url_map.default_subdomain or "",
+            environ["wsgi.url_scheme"],
+            request.path if environ.get("PATH_INFO") else "",
+            request.method,
+            request.query_string.decode(errors="replace"),
+        )
 
     def _bind_canonically(self) -> MapAdapter:
         tenant = self.tenant
@@ -138,6 +175,12 @@ class TenantApp(Flask):
                 "navigation": self.navigation,
             }
         return environment
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask's, but what is a plain function at first sight is not looked at again for each request."""
+        if type(func) is FunctionType and not func.__dict__ and not func.__code__.co_flags & CO_COROUTINE:
+            return func
+        return super().ensure_sync(func)
 
     def preprocess_request(self) -> Any:
         """Flask's, but what a hook that raises has written is undone."""
@@ -175,6 +218,16 @@ class TenantApp(Flask):
         if isinstance(rv, HTTPException) and self.platform is not None:
             rv = error_page(rv)
         return super().make_response(rv)
+
+
+@lru_cache(maxsize=1024)
+def _read_host(scheme: str, field: str) -> tuple[str, str]:
+    """Return the host of a Host field, as Flask and Werkzeug read it for a request and for its links.
+
+    :raises werkzeug.exceptions.HTTPException: if it is not one.
+    """
+    host = get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": field})
+    return host, Map().bind(host).server_name
 
 
 def _start_safely(
