@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import threading
@@ -426,7 +427,7 @@ def test_connections_are_used_again_and_bounded(platform: Platform, acme: Any, g
     for _ in range(20):
         acme.get("/")
         globex.get("/")
-    assert platform.databases._count == 2
+    assert len(platform.databases._idle) == 2
 
 
 def test_the_table_of_connections_keeps_to_its_limit_and_counts_right(tmp_path: Path) -> None:
@@ -437,10 +438,41 @@ def test_the_table_of_connections_keeps_to_its_limit_and_counts_right(tmp_path: 
     for file, connection in lent:
         databases.take_back(file, connection)
     assert databases.lent == 0
-    assert databases._count == 3 == sum(map(len, databases._idle.values()))
-    assert list(databases._idle) == [files[4], files[5]]
+    assert len(databases._idle) == 3 == sum(map(len, databases._by_file.values()))
+    assert set(databases._by_file) == {files[4], files[5]}
     databases.close_idle()
-    assert databases._count == 0
+    assert len(databases._idle) == 0
+
+
+def test_many_threads_never_get_one_connection_twice_and_leave_none_behind(tmp_path: Path) -> None:
+    databases = SqliteDatabases(idle=4)
+    files = [new_database(tmp_path / f"{n}.db") for n in range(6)]
+    in_use: set[int] = set()
+    before = len(os.listdir("/proc/self/fd"))
+
+    def work(seed: int) -> int:
+        choose, done = random.Random(seed), 0
+        for _ in range(300):
+            file = choose.choice(files)
+            connection = databases.lend(file)
+            assert id(connection) not in in_use, "it was lent twice"
+            in_use.add(id(connection))
+            found = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
+            connection.rollback()
+            in_use.discard(id(connection))
+            databases.take_back(file, connection)
+            done += found == file.path
+            if choose.random() < 0.02:
+                databases.close_idle(choose.choice([None, *files]))
+        return done
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == [300] * 8
+    assert databases.lent == 0
+    assert len(databases._idle) <= 4
+    databases.close_idle()
+    assert not databases._idle
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_descriptors_stay_bounded_over_many_tenants(tmp_path: Path) -> None:
@@ -462,7 +494,7 @@ def test_a_connection_with_an_open_transaction_is_not_kept(tmp_path: Path) -> No
     connection = databases.lend(file)
     connection.execute(text("SELECT 1"))
     databases.take_back(file, connection)
-    assert databases._count == 0
+    assert len(databases._idle) == 0
 
 
 def test_a_file_that_is_gone_is_not_made_and_one_that_was_replaced_is_not_used(tmp_path: Path) -> None:
@@ -476,7 +508,7 @@ def test_a_file_that_is_gone_is_not_made_and_one_that_was_replaced_is_not_used(t
     with pytest.raises(DatabaseReplaced):
         databases.lend(file)
     assert databases.lent == 0
-    assert databases._count == 0
+    assert len(databases._idle) == 0
 
 
 def test_a_path_with_odd_characters_is_one_file(tmp_path: Path) -> None:
@@ -520,10 +552,10 @@ def test_sql_is_compiled_once_for_all_tenants(platform: Platform, acme: Any, glo
 
 def test_connections_do_not_cross_a_fork(platform: Platform, acme: Any) -> None:
     acme.get("/")
-    assert platform.databases._count == 1
+    assert len(platform.databases._idle) == 1
     child = os.fork()
     if child == 0:
-        os._exit(0 if platform.databases._count == 0 else 1)
+        os._exit(0 if len(platform.databases._idle) == 0 else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 

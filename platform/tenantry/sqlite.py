@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -70,20 +70,27 @@ def _stamp(path: str) -> tuple[int, int]:
 class SqliteDatabases:
     """The connections of all SQLite tenants of one platform.
 
-    :param idle: how many connections without work are kept open; the least recently used tenants' go first.
+    No lock is taken, as each request lends and gives back. Whoever takes a connection out of ``_idle``, in the one step
+    that this is, has it: to lend it, or to close it.
+
+    :param idle: how many connections without work are kept open; the least recently used ones go first.
     """
 
     def __init__(self, idle: int) -> None:
         self.limit = idle
-        self.lent = 0
         self._opening = threading.local()
-        self._lock = threading.Lock()
-        self._idle: OrderedDict[DatabaseFile, list[Connection]] = OrderedDict()
-        self._count = 0
+        self._lent: set[int] = set()
+        self._idle: OrderedDict[Connection, DatabaseFile] = OrderedDict()
+        self._by_file: dict[DatabaseFile, list[Connection]] = {}
         self.engine: Engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "handle_error", _translate)
         _TABLES.add(self)
+
+    @property
+    def lent(self) -> int:
+        """How many connections are lent just now."""
+        return len(self._lent)
 
     def lend(self, file: DatabaseFile) -> Connection:
         """Return a connection to a file, for one unit of work.
@@ -91,31 +98,21 @@ class SqliteDatabases:
         :raises DatabaseReplaced: if another file is at its place, or none. None is ever made here.
         :raises sqlalchemy.exc.DatabaseError: if it cannot be opened, or is no database.
         """
-        with self._lock:
-            self.lent += 1
-            if kept := self._idle.get(file):
-                return self._pop(file, kept)
-        try:
-            return self._connect(file)
-        except BaseException:
-            with self._lock:
-                self.lent -= 1
-            raise
+        connection = self._take_idle(file) or self._connect(file)
+        self._lent.add(id(connection))
+        return connection
 
     def take_back(self, file: DatabaseFile, connection: Connection) -> None:
         """Keep a lent connection for the next unit of work, or close it if it broke or too many are open."""
-        sound = not (connection.closed or connection.invalidated or connection.in_transaction())
-        surplus = [] if sound else [connection]
-        with self._lock:
-            self.lent -= 1
-            if sound:
-                self._idle.setdefault(file, []).append(connection)
-                self._idle.move_to_end(file)
-                self._count += 1
-            while self._count > self.limit:
-                surplus.append(self._pop(*next(iter(self._idle.items()))))
-        for each in surplus:
-            each.close()
+        self._lent.discard(id(connection))
+        if connection.closed or connection.invalidated or connection.in_transaction():
+            self._forget(file, connection)
+            connection.close()
+            return
+        self._idle[connection] = file
+        self._by_file.setdefault(file, []).append(connection)
+        while len(self._idle) > self.limit:
+            self._close_oldest()
 
     @contextmanager
     def direct(self, file: DatabaseFile, mode: str, *, enforce: bool = True) -> Iterator[Connection]:
@@ -134,20 +131,34 @@ class SqliteDatabases:
 
     def close_idle(self, file: DatabaseFile | None = None) -> None:
         """Close the connections that nobody has: those of one file, or all."""
-        with self._lock:
-            files = [file] if file else list(self._idle)
-            closing = [connection for each in files for connection in self._idle.pop(each, ())]
-            self._count -= len(closing)
-        for connection in closing:
+        while file is None and self._idle:
+            self._close_oldest()
+        while file is not None and (connection := self._take_idle(file)):
             connection.close()
 
-    def _pop(self, file: DatabaseFile, kept: list[Connection]) -> Connection:
-        """Take the connection of a file that was used last, with the lock held."""
-        self._count -= 1
-        connection = kept.pop()
+    def _take_idle(self, file: DatabaseFile) -> Connection | None:
+        """Take the connection of a file that was used last, if there is one."""
+        kept = self._by_file.get(file)
+        while kept:
+            with suppress(IndexError):  # another thread was faster
+                connection = kept.pop()
+                if self._idle.pop(connection, None) is not None:
+                    return connection
+        return None
+
+    def _close_oldest(self) -> None:
+        with suppress(KeyError):  # another thread has closed the last one
+            connection, file = self._idle.popitem(last=False)
+            self._forget(file, connection)
+            connection.close()
+
+    def _forget(self, file: DatabaseFile, connection: Connection) -> None:
+        kept = self._by_file.get(file, [])
+        with suppress(ValueError):  # another thread looked at it, and left it to us
+            kept.remove(connection)
         if not kept:
-            del self._idle[file]
-        return connection
+            # What another thread puts there at this moment is found no more, and is closed in its turn.
+            self._by_file.pop(file, None)
 
     def _connect(self, file: DatabaseFile) -> Connection:
         self._opening.file = file
