@@ -95,14 +95,14 @@ class Platform:
     def from_file(cls, path: str | os.PathLike[str]) -> Platform:
         """Make the platform of a tenants.toml.
 
-        In a worker of gunicorn it is made of what the master found good, and the file is not read.
+        In a worker of gunicorn it is the one that the master found good, and the file is not read.
 
         :raises ConfigError: with all mistakes in the file at once.
         :raises StateError: if its state folder or key ring cannot be used.
         """
         file = Path(path).absolute()
         if (good := last_good.inherited(file)) is not None:
-            return cls(good.registry, good.keys)
+            return good.platform
         return cls(Registry.from_file(file))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

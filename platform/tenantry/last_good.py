@@ -10,27 +10,34 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import Problem
-from .keys import KeyRing
 from .registry import Registry
+
+if TYPE_CHECKING:
+    from .app import Platform
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A registry and the key ring that goes with it, and the process that found them good."""
+    """A platform with its registry and its key ring, and the process that found them good."""
 
-    registry: Registry
-    keys: KeyRing
+    platform: Platform
     pid: int
+
+    @property
+    def registry(self) -> Registry:
+        """The tenants."""
+        return self.platform.registry
 
 
 _known: dict[Path, Good] = {}
 
 
-def remember(registry: Registry, keys: KeyRing) -> None:
-    """Keep a registry as the last good one of its file, for this process and those that it forks."""
-    _known[registry.settings.file] = Good(registry, keys, os.getpid())
+def remember(platform: Platform) -> None:
+    """Keep a platform as the last good one of its file, for this process and those that it forks."""
+    _known[platform.registry.settings.file] = Good(platform, os.getpid())
 
 
 def get(file: Path) -> Good | None:

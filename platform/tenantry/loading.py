@@ -187,6 +187,7 @@ class _Loader:
             self.problems.append(Problem(self.main.name, "tenants", message))
         self._check_doors()
         self._check_secrets()
+        self._check_warm()
 
     def _check_doors(self) -> None:
         owners: dict[str, str] = {}
@@ -219,6 +220,18 @@ class _Loader:
                 if owners.setdefault(secret, tenant.slug) != tenant.slug:
                     message = f"the same as that of tenant '{owners[secret]}'; expected one of its own, or none"
                     self._problem(tenant, f"config.{name}", message)
+
+    def _check_warm(self) -> None:
+        warm, live = self.settings.warm, self.settings.live_tenants
+        named = warm if isinstance(warm, tuple) else ()
+        messages = [
+            f"there is no tenant '{slug}'{did_you_mean(slug, self.sources) or '; expected the name of one'}"
+            for slug in named
+            if slug not in self.sources
+        ]
+        if len(named) > live:
+            messages.append(f"found {len(named)} tenants; expected no more than live_tenants, which is {live}")
+        self.problems += [self.main.problem_at(("platform", "warm"), message) for message in messages]
 
     def _problem(self, tenant: Tenant, key: str, message: str) -> None:
         keys = ("tenants", tenant.slug, *key.split("."))

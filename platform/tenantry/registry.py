@@ -45,6 +45,7 @@ class Settings:
     provision: str = "auto"
     live_tenants: int = 1000
     open_databases: int = 64
+    warm: tuple[str, ...] | str = ()
     environment: str = "production"
 
     @property

@@ -145,6 +145,8 @@ class PlatformTable(_Table):
     """Tenants' apps that one worker keeps built; beyond it the least recently used one is dropped."""
     open_databases: int = Field(default=64, ge=1)
     """Idle database connections that one worker keeps open."""
+    warm: Annotated[list[str], AfterValidator(_unique)] | Literal["all"] = Field(default_factory=list)
+    """Tenants whose apps are built once, before the workers are forked, which share them; 'all' is as many as fit."""
 
 
 class TenantTable(_Table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import last_good
+from . import last_good, warmth
 from .app import Platform
 from .errors import ConfigError, Problem, StateError, TenantryError
 from .factory import CONFIG
@@ -47,6 +48,7 @@ def check_before_start(server: Any) -> None:
 def check_before_reload(server: Any) -> None:
     """Look at an edited configuration; where it is sound, it is the one that the new workers get."""
     try:
+        warmth.check_code()
         registry = Registry.from_file(_FILE)
         good = last_good.get(registry.settings.file)
         known = good.registry if good else registry
@@ -70,7 +72,11 @@ _REFUSED = (
 def _take_up(registry: Registry) -> None:
     """Let a registry be the one that is served, once its state folder and key ring have proved to be usable."""
     make_private_folder(registry.settings.state_dir)
-    last_good.remember(registry, Platform(registry).keys)
+    platform = Platform(registry)
+    warmth.warm_up(platform)
+    gc.unfreeze()  # the platform of before, which nobody has any more
+    last_good.remember(platform)
+    warmth.freeze()
 
 
 def _check_apart() -> list[Problem]:

@@ -1,0 +1,91 @@
+"""Warming up: what gunicorn's master builds before it forks, every worker has, and the memory is used once.
+
+Built in the master are the apps of the tenants that ``[platform] warm`` names, and the code of all their templates. No
+page of theirs is asked for, as that is a visitor's to do. The price is Python's: a module that the master has imported
+is not read again at a reload. So a reload is refused while code has changed, and a restart takes it.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import TemplateError
+
+from .errors import StateError, TenantUnavailable
+
+if TYPE_CHECKING:
+    from .app import Platform
+    from .registry import Registry
+    from .tenant_app import TenantApp
+
+log = logging.getLogger("tenantry")
+
+#: The files of the code that the master holds for its workers, each with the time at which it was changed last.
+_loaded: dict[Path, int] = {}
+
+
+def warm_up(platform: Platform) -> None:
+    """Build the apps of the warm tenants. One that cannot be built is logged, and tried again by the workers."""
+    for slug in warm_slugs(platform.registry):
+        try:
+            _compile_templates(platform.tenant_app(slug))
+        except TenantUnavailable:
+            log.warning("Tenant '%s' could not be warmed up.", slug)
+    if len(platform.live):
+        _loaded.update(_code_below(platform.registry.settings.root))
+
+
+def warm_slugs(registry: Registry) -> list[str]:
+    """Return the tenants to warm up: those that are named or all, and no more than a worker keeps."""
+    served = [tenant.slug for tenant in registry.served()]
+    warm = registry.settings.warm
+    chosen = served if warm == "all" else [slug for slug in warm if slug in served]
+    return chosen[: registry.settings.live_tenants]
+
+
+def freeze() -> None:
+    """Keep what there is out of sight of Python's garbage collector.
+
+    It writes into every object that it looks at, and a page of memory that is written to is shared no longer.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def check_code() -> None:
+    """See whether workers that are forked now would have the code that is on the disk.
+
+    :raises StateError: if they would have that of before.
+    """
+    for file, changed in _loaded.items():
+        if _changed(file) != changed:
+            raise StateError(
+                f"{file} has changed. With warm tenants code is read once, when gunicorn starts, and a reload would "
+                "mix old code and new. Restart gunicorn to take both the code and the configuration."
+            )
+
+
+def _compile_templates(app: TenantApp) -> None:
+    environment = app.jinja_env
+    for name in environment.list_templates():
+        try:
+            source, filename, _ = environment.loader.get_source(environment, name)  # type: ignore[union-attr]  # Flask's
+            app.platform.template_code.get_bucket(environment, name, filename, source)
+        except (OSError, UnicodeDecodeError, TemplateError):
+            continue  # a picture among the templates, or a mistake in one; 'tenantry check' tells those
+
+
+def _code_below(root: Path) -> dict[Path, int]:
+    files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    return {file: _changed(file) for file in files if file.is_relative_to(root)}
+
+
+def _changed(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,236 @@
+"""Warm tenants: built in gunicorn's master before it forks, and as right and as apart as all others."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Server
+from tenantry import Platform
+from tenantry.errors import ConfigError, StateError
+from tenantry.registry import Registry
+from tenantry.testing import make_platform
+from tenantry.warmth import check_code, warm_slugs, warm_up
+
+Write = Callable[[str, str], Path]
+Serve = Callable[..., Server]
+
+BLUEPRINT = """
+    import os
+    from flask import Blueprint, current_app, render_template
+    from tenantry import current_tenant, db
+
+    bp = Blueprint("shop", __name__, url_prefix="/shop", template_folder="templates")
+    VERSION = 1
+
+    @bp.get("/")
+    def index():
+        return {
+            "tenant": current_tenant.slug,
+            "title": current_tenant.title,
+            "page": render_template("shop/page.html"),
+            "built_by": current_app.config["BUILT_BY"],
+            "served_by": os.getpid(),
+            "version": VERSION,
+        }
+"""
+
+EXTENSION = """
+    import os
+
+    def init_app(app):
+        app.config["BUILT_BY"] = os.getpid()
+        if app.config.get("BROKEN"):
+            raise RuntimeError("it is broken")
+"""
+
+TENANTS = """
+[platform]
+blueprints = "{package}"
+extensions = ["{package}_ext:init_app"]
+warm = {warm}
+[tenants.acme]
+title = "{title}"
+path = "/acme"
+{acme}
+[tenants.globex]
+path = "/globex"
+[tenants.old]
+path = "/old"
+status = "archived"
+"""
+
+
+class Site:
+    """A folder with tenants of which some are warm."""
+
+    def __init__(self, folder: Path, package: str, write: Write) -> None:
+        self.folder, self.package = folder, package
+        self.views = write(f"{package}/shop/__init__.py", BLUEPRINT)
+        write(f"{package}/shop/templates/shop/page.html", "the page of {{ current_tenant.title }}")
+        (self.views.parent / "templates/shop/picture.png").write_bytes(b"\x89PNG\xff")
+        write(f"{package}_ext.py", EXTENSION)
+
+    def configure(self, warm: str = '"all"', title: str = "Acme", acme: str = "") -> Path:
+        file = self.folder / "tenants.toml"
+        file.write_text(TENANTS.format(package=self.package, warm=warm, title=title, acme=acme))
+        return file
+
+
+@pytest.fixture
+def shop(tmp_path: Path, package: str, write: Write) -> Site:
+    return Site(tmp_path, package, write)
+
+
+def ask(server: Server, slug: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(server.get(f"/{slug}/shop/").text)
+    return found
+
+
+def ask_until(server: Server, slug: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while not condition(found := ask(server, slug)):
+        assert time.monotonic() < deadline, f"it did not come to pass: {found}\n{server.output()}"
+        time.sleep(0.1)
+    return found
+
+
+def wait_for(server: Server, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while text not in server.output():
+        assert time.monotonic() < deadline, f"gunicorn did not say '{text}':\n{server.output()}"
+        time.sleep(0.1)
+
+
+def test_warm_tenants_are_built_by_the_master_and_the_others_by_the_workers(shop: Site, serve: Serve) -> None:
+    shop.configure('["acme"]')
+    server = serve(shop.folder)
+    acme, globex = ask(server, "acme"), ask(server, "globex")
+    assert acme["built_by"] == server.process.pid
+    assert acme["served_by"] != server.process.pid
+    assert globex["built_by"] == globex["served_by"] != server.process.pid
+    assert [acme["page"], globex["page"]] == ["the page of Acme", "the page of globex"]
+
+
+def test_after_a_reload_the_new_workers_have_the_new_configuration_warm(shop: Site, serve: Serve) -> None:
+    shop.configure()
+    server = serve(shop.folder)
+    assert ask(server, "acme")["title"] == "Acme"
+    shop.configure(title="Acme & Sons")
+    os.kill(server.process.pid, signal.SIGHUP)
+    found = ask_until(server, "acme", lambda found: found["title"] == "Acme & Sons")
+    assert found["built_by"] == server.process.pid
+    assert found["page"] == "the page of Acme &amp; Sons"
+    assert ask(server, "globex")["built_by"] == server.process.pid
+
+
+def test_a_reload_is_refused_while_code_has_changed_and_nothing_is_mixed(shop: Site, serve: Serve) -> None:
+    shop.configure()
+    server = serve(shop.folder)
+    assert ask(server, "acme")["version"] == 1
+    shop.views.write_text(shop.views.read_text().replace("VERSION = 1", "VERSION = 2"))
+    shop.configure(title="Acme & Sons")
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_for(server, f"{shop.views} has changed. With warm tenants code is read once, when gunicorn starts")
+    found = ask_until(server, "acme", lambda found: True)
+    assert (found["version"], found["title"]) == (1, "Acme")
+
+
+def test_without_warm_tenants_a_reload_takes_new_code(shop: Site, serve: Serve) -> None:
+    shop.configure("[]")
+    server = serve(shop.folder)
+    assert ask(server, "acme")["version"] == 1
+    shop.views.write_text(shop.views.read_text().replace("VERSION = 1", "VERSION = 2"))
+    os.kill(server.process.pid, signal.SIGHUP)
+    ask_until(server, "acme", lambda found: found["version"] == 2)
+
+
+def test_a_tenant_that_cannot_be_warmed_harms_no_other(shop: Site, serve: Serve) -> None:
+    shop.configure(acme="config = { BROKEN = true }")
+    server = serve(shop.folder)
+    assert server.get("/acme/shop/").status == 503
+    assert ask(server, "globex")["built_by"] == server.process.pid
+    assert "Tenant 'acme' could not be warmed up" in server.output()
+
+
+def test_connections_opened_while_warming_do_not_cross_the_fork(shop: Site) -> None:
+    shop.configure()
+    platform = Platform(Registry.from_file(shop.folder / "tenants.toml"))
+    warm_up(platform)
+    with platform.tenant("acme"):
+        from tenantry import db
+
+        db.begin(write=False)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(platform.databases._idle))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("warm", "live", "expected"),
+    [
+        ('"all"', 10, ["acme", "globex"]),
+        ('"all"', 1, ["acme"]),
+        ('["globex", "old"]', 10, ["globex"]),
+        ("[]", 10, []),
+    ],
+)
+def test_who_is_warm(tmp_path: Path, warm: str, live: int, expected: list[str]) -> None:
+    text = TENANTS.format(package="x", warm=f"{warm}\nlive_tenants = {live}", title="Acme", acme="")
+    assert warm_slugs(make_platform(tmp_path, text).registry) == expected
+
+
+@pytest.mark.parametrize(
+    ("warm", "said"),
+    [
+        ('["acmee"]', "platform.warm: there is no tenant 'acmee'; did you mean 'acme'?"),
+        ('["zzz"]', "platform.warm: there is no tenant 'zzz'; expected the name of one"),
+        ('["acme", "acme"]', "'acme' stands there twice"),
+        ('"some"', "platform.warm: found 'some'; expected"),
+        ('"acme"', "platform.warm: found 'acme'; expected"),
+        ("true", "platform.warm: found True; expected"),
+        ('["acme", "globex"]\nlive_tenants = 1', "found 2 tenants; expected no more than live_tenants, which is 1"),
+    ],
+)
+def test_mistakes_in_warm_are_told(tmp_path: Path, warm: str, said: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        make_platform(tmp_path, TENANTS.format(package="x", warm=warm, title="Acme", acme=""))
+    assert said in str(told.value)
+
+
+def test_warming_compiles_the_templates_and_what_is_none_is_left_alone(shop: Site) -> None:
+    platform = Platform(Registry.from_file(shop.configure()))
+    warm_up(platform)
+    kept = {key[1] for key in platform.template_code._codes}  # type: ignore[index]
+    assert {"shop/page.html", "tenantry/base.html"} <= kept
+    assert "shop/picture.png" not in kept
+    assert len(platform.live) == 2
+
+
+def test_code_that_is_gone_counts_as_changed(shop: Site) -> None:
+    platform = Platform(Registry.from_file(shop.configure()))
+    warm_up(platform)
+    check_code()
+    content = shop.views.read_text()
+    stat = shop.views.stat()
+    shop.views.unlink()
+    with pytest.raises(StateError, match="has changed"):
+        check_code()
+    shop.views.write_text(content)
+    os.utime(shop.views, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    check_code()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.warmth._loaded", {})
+    assert gc.get_freeze_count() == 0
