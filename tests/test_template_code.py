@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from flask import Flask
 from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, compiler, lexer, nodes, parser
 
 from tenantry import Platform, TenantApp, template_code
@@ -305,7 +306,7 @@ def test_jinja_options_of_one_tenant_are_not_anothers(shop: Shop) -> None:
     """)
     platform = shop.serve(extension)
     assert pages(platform, "page") == ["x", "\nx"]
-    assert TenantApp.jinja_options == {}
+    assert Flask.jinja_options == {}
 
 
 # ---- Edits ----------------------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ import flask
 import pytest
 from flask import Flask, g, request, session
 from flask.views import MethodView
+from werkzeug.exceptions import Aborter, NotFound
 from werkzeug.routing import BaseConverter
 
 from tenantry import Platform, TenantApp
+from tenantry.testing import TWO_TENANTS, make_platform
 
 Make = Callable[..., Flask]
 
@@ -301,3 +303,27 @@ def test_an_address_that_is_not_there_is_404_and_one_that_may_not_be_asked_so_40
     assert app.test_client().get("/none").status_code == 404
     answer = app.test_client().delete("/")
     assert (answer.status_code, answer.allow) == (405, {"GET", "HEAD", "OPTIONS"})
+
+
+def test_aborts_are_flasks_and_what_all_share_cannot_be_changed(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path, TWO_TENANTS)
+    acme, globex = platform.tenant_app("acme"), platform.tenant_app("globex")
+    assert acme.aborter is globex.aborter
+    for code, kind in Flask("x").aborter.mapping.items():
+        assert acme.aborter.mapping[code] is kind
+    with pytest.raises(NotFound):
+        acme.aborter(404)
+    with pytest.raises(TypeError):
+        acme.aborter.mapping[418] = NotFound
+    with pytest.raises(AttributeError, match="cannot be changed, as tenants share it"):
+        acme.aborter.mapping = {}
+    acme.aborter = Aborter(extra={999: NotFound})
+    assert 999 not in globex.aborter.mapping
+
+
+def test_an_app_keeps_nothing_in_its_dictionary_that_flask_does_not(platform: Platform) -> None:
+    """Beyond thirty names Python no longer packs it, and each tenant takes 1.3 KiB more."""
+    app = platform.tenant_app("globex")
+    _ = app.logger
+    assert vars(app).keys() - vars(Flask("x")).keys() <= {"logger", "jinja_loader", "session_interface", "jinja_env"}
+    assert len(vars(app)) <= 30

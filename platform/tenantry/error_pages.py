@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from flask import Response, current_app, render_template
 from flask.globals import request_ctx
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData, ParseException
-from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import Aborter, BadRequest, HTTPException, InternalServerError, ServiceUnavailable
 
 from .errors import DatabaseUnavailable
+
+
+class _SharedAborter(Aborter):
+    """Raises the exception of a status code, as Werkzeug's does, and cannot be changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["mapping"] = MappingProxyType(self.mapping)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(f"'{name}' of app.aborter cannot be changed, as tenants share it; set app.aborter")
+        super().__setattr__(name, value)
+
+
+SHARED_ABORTER = _SharedAborter()
 
 
 def error_page(error: HTTPException) -> HTTPException | Response:

@@ -14,14 +14,14 @@ from flask import Flask, Request, Response, send_from_directory
 from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import Aborter, HTTPException, NotFound
 from werkzeug.routing import Map, MapAdapter
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import get_host
 
 from . import db
-from .error_pages import error_page
+from .error_pages import SHARED_ABORTER, error_page
 from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
 from .sessions import TenantSessionInterface
@@ -51,29 +51,57 @@ class TenantApp(Flask):
     :ivar first_content: blueprint and function of what is written once into the tenant's database.
     """
 
-    tenant: Tenant = None  # type: ignore[assignment]  # always there on the factory's apps; see the class docstring
-    platform: Platform = None  # type: ignore[assignment]
-    signer: TenantSigner = None  # type: ignore[assignment]
-    overlay: Path | None = None
-    source: Tenant | None = None
     database: DatabaseFile
-    sure_until: float = 0.0
-    _canonical: MapAdapter | None = None
+
+    # With these beside it, an app's dictionary stays as small as a plain Flask's: thirty keys, which Python packs.
+    __slots__ = (
+        "_canonical",
+        "database",
+        "first_content",
+        "jinja_options",
+        "navigation",
+        "overlay",
+        "platform",
+        "safety_headers",
+        "signer",
+        "source",
+        "sure_until",
+        "tenant",
+        "url_map_class",
+        "url_rule_class",
+    )
 
     def __init__(
         self, *args: Any, tenant: Tenant | None = None, platform: Platform | None = None, **kwargs: Any
     ) -> None:
-        if tenant is not None and platform is not None:
-            self.tenant, self.platform = tenant, platform
-            self.overlay = tenant.folder if tenant.folder.is_dir() else None
-            self.url_map_class = platform.floor_plan.url_map_class
-            # Never the class's own, which an extension would change for every tenant; and templates are not forgotten.
-            self.jinja_options = {"cache_size": -1, "bytecode_cache": platform.template_code, **self.jinja_options}
-            self.url_rule_class = PlannedRule  # type: ignore[assignment]  # a factory of rules, which is all it is used as
+        # Always there on the factory's apps; see the class docstring.
+        self.tenant: Tenant = tenant  # type: ignore[assignment]
+        self.platform: Platform = platform  # type: ignore[assignment]
+        self.signer: TenantSigner = None  # type: ignore[assignment]
+        self.overlay: Path | None = None
+        self.source: Tenant | None = None
+        self.sure_until = 0.0
+        self._canonical: MapAdapter | None = None
         self.first_content: list[tuple[str, Callable[[], None]]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
+        self.url_map_class, self.url_rule_class = Flask.url_map_class, Flask.url_rule_class
+        # An object of its own, as an extension that changes the class's would change it for every tenant.
+        self.jinja_options = {**Flask.jinja_options}
+        if platform is not None:
+            self._share(platform)
         super().__init__(*args, **kwargs)
+
+    def _share(self, platform: Platform) -> None:
+        """Take what all tenants share."""
+        self.overlay = self.tenant.folder if self.tenant.folder.is_dir() else None
+        self.url_map_class = platform.floor_plan.url_map_class
+        self.url_rule_class = PlannedRule  # type: ignore[assignment]  # a factory of rules, which is all it is used as
+        self.jinja_options |= {"cache_size": -1, "bytecode_cache": platform.template_code}
+
+    def make_aborter(self) -> Aborter:
+        """Flask's, which holds a table of all errors; an app that asks for none of its own has the one for all."""
+        return SHARED_ABORTER if self.platform is not None and self.aborter_class is Aborter else super().make_aborter()
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
         """Flask's, but an endpoint's name is one string for all tenants."""
