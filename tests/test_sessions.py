@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask, Request, Response
+from flask import session as flask_session
+from flask.sessions import SecureCookieSession, SessionInterface
 
 from tenantry import Platform
+from tenantry.signing import TenantSigner
 from tenantry.testing import client_of, make_platform
 
 VIEWS = """
@@ -191,6 +195,107 @@ def test_row_26_a_tenant_made_again_under_its_old_slug_accepts_nothing_old(tmp_p
     anew = Platform.from_file(tmp_path / "tenants.toml")
     assert ask(anew, "acme", True, cookie).text == "anonymous"
     assert ask(anew, "globex", True, login(platform, "globex", True).partition(";")[0]).text == "globex-user"
+
+
+# ---- Read when it is used -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def readings(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each signed value that is verified."""
+    found: list[str] = []
+    verify = TenantSigner.verify
+
+    def noting(self: TenantSigner, purpose: str, token: str) -> Any:
+        found.append(token)
+        return verify(self, purpose, token)
+
+    monkeypatch.setattr(TenantSigner, "verify", noting)
+    return found
+
+
+def test_a_page_that_uses_no_session_does_not_read_it(platform: Platform, readings: list[str]) -> None:
+    client = client_of(platform, "acme")
+    client.post("/login/ann")
+    readings.clear()
+    assert client.get("/untouched").text == "no session here"
+    assert readings == []
+    assert client.get("/").text == "ann"
+    assert len(readings) == 1
+
+
+def test_every_answer_prolongs_a_permanent_session_as_in_flask(platform: Platform, readings: list[str]) -> None:
+    client = client_of(platform, "acme")
+    client.post("/login/ann?for_long=yes")
+    for path in ("/untouched", "/"):
+        readings.clear()
+        answer = client.get(path)
+        assert "Expires" in answer.headers["Set-Cookie"]
+        assert (answer.headers["Vary"], answer.headers["Cache-Control"]) == ("Cookie", "private")
+        assert len(readings) == 1
+    assert client.get("/").text == "ann"
+
+
+def test_a_permanent_session_is_not_prolonged_where_flask_is_told_so(platform: Platform, readings: list[str]) -> None:
+    platform.tenant_app("acme").config["SESSION_REFRESH_EACH_REQUEST"] = False
+    client = client_of(platform, "acme")
+    client.post("/login/ann?for_long=yes")
+    readings.clear()
+    assert "Set-Cookie" not in client.get("/untouched").headers
+    assert readings == []
+
+
+def test_the_mark_of_a_permanent_session_has_to_agree_with_what_is_signed(platform: Platform) -> None:
+    name, _, short = login(platform, "acme", True).partition(";")[0].partition("=")
+    long = login(platform, "acme", True, "?for_long=yes").partition(";")[0].partition("=")[2]
+    assert (short[0], long[0]) != ("~", "W")
+    assert long[0] == "~"
+    assert ask(platform, "acme", True, f"{name}={long}").text == "acme-user"
+    for forged in (f"~{short}", long[1:], f"~{long}"):
+        assert ask(platform, "acme", True, f"{name}={forged}").text == "anonymous"
+
+
+def test_flasks_test_client_reads_and_writes_sessions(platform: Platform) -> None:
+    app = platform.tenant_app("acme")
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["user"] = "ann"
+    assert client.get("/").text == "ann"
+    with client.session_transaction() as session:
+        assert session == {"user": "ann"}
+        session.clear()
+    assert client.get("/").text == "anonymous"
+    with client:
+        client.post("/login/bob")
+        assert flask_session["user"] == "bob"
+
+
+def test_a_session_opened_by_hand_is_read_at_once(platform: Platform) -> None:
+    cookie = login(platform, "acme", True).partition(";")[0]
+    app = platform.tenant_app("acme")
+    with app.test_request_context("/", headers={"Cookie": cookie}, base_url="http://localhost/acme") as context:
+        opened = app.session_interface.open_session(app, context.request)
+        if app.tenant.settings.scheme == "http":  # with https the name depends on the door, which is not entered here
+            assert opened["user"] == "acme-user"
+        assert opened is not None
+        assert not opened.accessed
+        assert not opened.modified
+
+
+def test_a_session_interface_of_an_extensions_own_is_asked_as_flask_asks_it(platform: Platform) -> None:
+    asked: list[str] = []
+
+    class Own(SessionInterface):
+        def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+            asked.append(request.path)
+            return SecureCookieSession({"user": "from elsewhere"})
+
+        def save_session(self, app: Flask, session: Any, response: Response) -> None:
+            asked.append(f"{session.accessed}")
+
+    platform.tenant_app("acme").session_interface = Own()
+    assert client_of(platform, "acme").get("/").text == "from elsewhere"
+    assert asked == ["/", "True"]
 
 
 def test_https_tells_browsers_to_stay_there(platform: Platform, scheme: str) -> None:
