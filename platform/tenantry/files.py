@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from .errors import StateError
@@ -20,11 +21,11 @@ def make_private_folder(path: Path) -> None:
     :raises StateError: if it cannot be made or written to.
     """
     try:
-        for folder in (*reversed(path.parents), path):
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
-                if os.geteuid() == 0:  # as for files
-                    shutil.chown(folder, folder.parent.stat().st_uid, folder.parent.stat().st_gid)
+        missing = takewhile(lambda folder: not folder.is_dir(), (path, *path.parents))
+        for folder in reversed(list(missing)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if os.geteuid() == 0:  # as for files
+                shutil.chown(folder, folder.parent.stat().st_uid, folder.parent.stat().st_gid)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from None
     if not os.access(path, os.W_OK | os.X_OK):

@@ -51,7 +51,7 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
             if tenant.settings.provision == "manual" and not _deed_file(tenant).exists():
                 raise NotProvisioned(tenant.slug)
             _create(platform, tenant)
-        with platform.databases.direct(_database_of(tenant), "read") as connection:
+        with platform.databases.reading(_database_of(tenant)) as connection:
             if not platform.schema.is_current(connection):
                 raise SchemaBehind(tenant.slug)
             deed = deeds.read(connection)
@@ -96,6 +96,7 @@ def update_database(platform: Platform, tenant: Tenant) -> bool:
     ):
         if platform.schema.is_current(connection):
             return False
+        connection.rollback()  # the upgrade begins by itself
         platform.schema.upgrade(connection)
     return True
 

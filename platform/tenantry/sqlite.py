@@ -115,6 +115,17 @@ class SqliteDatabases:
             self._close_oldest()
 
     @contextmanager
+    def reading(self, file: DatabaseFile) -> Iterator[Connection]:
+        """Lend a connection for reading, for as long as a block lasts."""
+        connection = self.lend(file)
+        connection.info["mode"] = "read"
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            self.take_back(file, connection)
+
+    @contextmanager
     def direct(self, file: DatabaseFile, mode: str, *, enforce: bool = True) -> Iterator[Connection]:
         """Open a connection past the table, for one piece of work, and close it after.
 
