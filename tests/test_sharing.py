@@ -30,7 +30,7 @@ from sqlalchemy import BindParameter, Connection
 from sqlalchemy.orm import Session
 from werkzeug.local import LocalProxy
 
-from tenantry import Platform, TenantApp, tenant_app
+from tenantry import Platform, TenantApp, binding
 from tenantry.registry import Registry, Tenant
 from tenantry.signing import TenantSigner
 from tenantry.testing import TenantClient, client_of
@@ -439,7 +439,7 @@ def shared_objects(platform: Platform) -> dict[str, object]:
         "a shared matcher": platform.tenant_app("t0").url_map._matcher,
         "the template code": platform.template_code,
         "the catalogues": platform.catalogues,
-        "the hosts that were read": tenant_app._read_host,
+        "the hosts that were read": binding._read_host,
         "the blueprints": [sys.modules[module].bp for module in sorted(modules)],
         "the blueprint set": platform.blueprints,
     }

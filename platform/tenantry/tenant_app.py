@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from inspect import CO_COROUTINE
 from pathlib import Path
 from types import FunctionType
@@ -15,12 +15,12 @@ from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import Aborter, HTTPException, NotFound
-from werkzeug.routing import Map, MapAdapter
+from werkzeug.routing import MapAdapter
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
-from werkzeug.wsgi import get_host
 
 from . import db
+from .binding import bind_to_home, bind_to_request
 from .error_pages import SHARED_ABORTER, error_page
 from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
@@ -151,34 +151,10 @@ class TenantApp(Flask):
         if self.platform is None or self.config["SERVER_NAME"] is not None:
             return super().create_url_adapter(request)
         if request is not None:
-            return self._bind_to_request(request) or super().create_url_adapter(request)
+            return bind_to_request(self, request) or super().create_url_adapter(request)
         if self._canonical is None or self._canonical.map is not self.url_map:
-            self._canonical = self._bind_canonically()
+            self._canonical = bind_to_home(self)
         return self._canonical
-
-    def _bind_to_request(self, request: Request) -> MapAdapter | None:
-        """Do what ``bind_to_environ`` does for a request that came through a door; ``None`` where more is asked for."""
-        environ, url_map = request.environ, self.url_map
-        host = environ.get("HTTP_HOST")
-        plain = "tenantry.tenant" in environ and "HTTP_UPGRADE" not in environ and self.config["TRUSTED_HOSTS"] is None
-        if not plain or not host or url_map.host_matching or self.subdomain_matching:
-            return None
-        request.host, server_name = _read_host(environ["wsgi.url_scheme"], host)
-        return MapAdapter(
-            url_map,
-            server_name,
-            request.root_path,
-            url_map.default_subdomain or "",
-            environ["wsgi.url_scheme"],
-            request.path if environ.get("PATH_INFO") else "",
-            request.method,
-            request.query_string.decode(errors="replace"),
-        )
-
-    def _bind_canonically(self) -> MapAdapter:
-        tenant = self.tenant
-        host = tenant.canonical_host + self.platform.public_port
-        return self.url_map.bind(host, tenant.canonical_path or "/", url_scheme=tenant.settings.scheme)
 
     def internal_context(self) -> RequestContext:
         """Return the frame of this tenant's work inside another's request: a request that nobody sent, at its home.
@@ -246,16 +222,6 @@ class TenantApp(Flask):
         if isinstance(rv, HTTPException) and self.platform is not None:
             rv = error_page(rv)
         return super().make_response(rv)
-
-
-@lru_cache(maxsize=1024)
-def _read_host(scheme: str, field: str) -> tuple[str, str]:
-    """Return the host of a Host field, as Flask and Werkzeug read it for a request and for its links.
-
-    :raises werkzeug.exceptions.HTTPException: if it is not one.
-    """
-    host = get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": field})
-    return host, Map().bind(host).server_name
 
 
 def _start_safely(
