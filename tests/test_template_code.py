@@ -7,6 +7,7 @@ import os
 import re
 import textwrap
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
@@ -142,6 +143,61 @@ def test_inherited_included_and_imported_templates_are_shared_too(shop: Shop) ->
     expected = "<title>x of {0}</title>[{0}]hi Ann of {0}"
     assert pages(platform, "page") == [expected.format("Acme"), expected.format("Globex")]
     assert all(is_shared(platform, name) for name in ("base", "part", "macros", "page"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        pytest.param("{{ 'x'|whose }}", True, id="a root"),
+        pytest.param("{% block a %}{{ 1|whose }}{% endblock %}", True, id="a block"),
+        pytest.param("{% extends 'shop/base.html' %}{% block a %}{{ 1|whose }}{% endblock %}", True, id="inherited"),
+        pytest.param("{% extends 'shop/base.html' %}{% block a %}{{ super() }}{% endblock %}", False, id="super"),
+        pytest.param(
+            "{% extends 'shop/base.html' %}{% block a %}{% for n in [1] %}{% set s = super() %}{{ s }}{% endfor %}{% endblock %}",
+            False,
+            id="super in a loop",
+        ),
+        pytest.param(
+            "{% extends 'shop/base.html' %}{% block a %}{% macro m() %}{{ caller() }}{% endmacro %}"
+            "{% call m() %}{{ super() }}{% endcall %}{% endblock %}",
+            False,
+            id="super in a macro's caller",
+        ),
+        pytest.param(
+            "{% block a %}{{ self.b() }}{% endblock %}{% block b %}{{ 2|whose }}{% endblock %}", True, id="self"
+        ),
+        pytest.param("{% macro m(x=1) %}{{ x|whose }}{% endmacro %}{{ m() }}{{ m(2) }}", True, id="a macro"),
+        pytest.param("{% set ns = namespace(n=1) %}{{ ns.n|whose }}{{ cycler('a', 'b').next() }}", True, id="globals"),
+    ],
+)
+def test_templates_are_the_same_with_functions_of_their_own(shop: Shop, text: str, fits: bool) -> None:
+    shop.template("base", "<{% block a %}{{ 'base'|whose }}{% endblock %}>")
+    shop.template("page", text)
+    platform = shop.serve()
+    shown = pages(platform, "page")
+    usual = shop.serve(shop.extension("def init_app(app):\n    app.jinja_options['bytecode_cache'] = None\n"))
+    assert shown == pages(usual, "page")
+    assert shown[0].replace("Acme", "Globex") == shown[1]
+    shared = [kept for key, (_, kept) in platform.template_code._codes.items() if key[1] == "shop/page.html"]  # type: ignore[index]
+    assert [kept.fits for kept in shared] == [fits]
+    acme, globex = (platform.tenant_app(slug).jinja_env.get_template("shop/page.html") for slug in ("acme", "globex"))
+    assert acme.root_render_func is not globex.root_render_func
+    assert (acme.root_render_func.__globals__ is globex.root_render_func.__globals__) is fits
+    assert acme.blocks.keys() == globex.blocks.keys()
+    assert (acme.name, acme.filename, acme.debug_info) == (globex.name, globex.filename, globex.debug_info)
+    assert acme.is_up_to_date
+
+
+def test_an_error_in_a_template_is_told_with_its_own_lines(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_ENV", "testing")
+    file = shop.template("page", "one\ntwo\n{{ 1 // nothing }}\n{% block a %}\n{{ none_such.x }}{% endblock %}")
+    extension = shop.extension("def init_app(app):\n    app.jinja_env.globals['nothing'] = app.tenant.slug == 'none'\n")
+    platform = shop.serve(extension)
+    for slug in ("acme", "globex"):
+        with pytest.raises(ZeroDivisionError) as told:
+            client_of(platform, slug).get("/shop/page")
+        lines = traceback.extract_tb(told.tb)
+        assert (lines[-1].filename, lines[-1].lineno) == (str(file), 3)
 
 
 def test_words_are_in_each_tenants_language(shop: Shop) -> None:
@@ -401,6 +457,18 @@ def test_a_filter_that_refuses_leaves_the_work_to_the_page() -> None:
     compiled = template_code._unseeing(environment).compile("{{ 'x'|upper }}{{ 'a' is eq 'a' }}")
     template = jinja2.Template.from_code(environment, compiled, environment.globals)  # type: ignore[arg-type]
     assert template.render() == "XTrue"
+
+
+def test_what_jinja_compiles_a_template_to() -> None:
+    code = Environment().compile("{% block a %}{% endblock %}", "page.html", "page.html")
+    template = jinja2.Template.from_code(Environment(), code, {})
+    for function in (template.root_render_func, *template.blocks.values()):
+        assert str(inspect.signature(function)).startswith("(context, missing=missing, environment=<jinja2.")
+    assert set(template.root_render_func.__globals__) >= {"name", "__file__", "blocks", "root", "debug_info"}
+    source = inspect.getsource(jinja2.Template._from_namespace)
+    asked = set(re.findall(r"namespace\[\"(\w+)\"\]", source))
+    assert asked == {"name", "__file__", "blocks", "root", "debug_info", "environment", "__jinja_template__"}
+    assert "_from_namespace(environment, module_dict, globals)" in inspect.getsource(jinja2.Template.from_module_dict)
 
 
 def test_how_jinja_asks_its_bytecode_cache() -> None:

@@ -83,13 +83,18 @@ class UnitOfWork:
             self._make_sure()
 
     def commit(self) -> None:
-        """Keep what was done.
+        """Keep what was done since the last time, if anything was; what was only read ends when the unit is closed.
 
         :raises DatabaseReplaced: if it was written, and would be kept in a file that is no longer the tenant's.
+        :raises ReadOnlyUnit: if a unit that reads was to write.
         """
+        session = self.session
+        if not session.in_transaction():
+            return
         if self.mode == "write":
             self._make_sure()
-        self.session.commit()
+        if self.mode != "read" or session.new or session.dirty or session.deleted:
+            session.commit()
 
     def _make_sure(self) -> None:
         """Before writing, look whether the file is still the tenant's: SQLite would write into a removed one."""

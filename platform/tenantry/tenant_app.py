@@ -25,6 +25,7 @@ from .error_pages import SHARED_ABORTER, error_page
 from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
 from .sessions import TenantSessionInterface
+from .template_code import TenantEnvironment
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,6 +52,7 @@ class TenantApp(Flask):
     :ivar first_content: blueprint and function of what is written once into the tenant's database.
     """
 
+    jinja_environment = TenantEnvironment
     database: DatabaseFile
 
     # With these beside it, an app's dictionary stays as small as a plain Flask's: thirty keys, which Python packs.
@@ -63,6 +65,7 @@ class TenantApp(Flask):
         "overlay",
         "platform",
         "safety_headers",
+        "session_interface",
         "signer",
         "source",
         "sure_until",
@@ -86,6 +89,7 @@ class TenantApp(Flask):
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
         self.url_map_class, self.url_rule_class = Flask.url_map_class, Flask.url_rule_class
+        self.session_interface = Flask.session_interface
         # An object of its own, as an extension that changes the class's would change it for every tenant.
         self.jinja_options = {**Flask.jinja_options}
         if platform is not None:
