@@ -129,7 +129,7 @@ def outcome(ask: Callable[[], Any]) -> Any:
 
 def seen(rule: Rule) -> Any:
     """Return what can be seen of a rule."""
-    values = {name: value for name, value in vars(rule).items() if name[0] != "_" and name not in ("map", "planned")}
+    values = {name: value for name, value in vars(rule).items() if name[0] != "_" and name != "map"}
     sets = {name: sorted(values.pop(name) or ()) for name in ("methods", "arguments")}
     if (defaults := values.pop("defaults")) is not None:
         values["defaults"] = dict(defaults)

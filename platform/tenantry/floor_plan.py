@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -51,6 +51,24 @@ class PlannedRule(RuleFactory):
         rule.provide_automatic_options = self.provide_automatic_options  # type: ignore[attr-defined]  # as Flask does
         return rule
 
+    def frozen(self) -> PlannedRule:
+        """Return the same with values that cannot be changed, if they are those that have a key."""
+        found = PlannedRule(self.string, **self.options)
+        found.provide_automatic_options = self.provide_automatic_options
+        for name, kind in (("methods", frozenset), ("defaults", ImmutableDict)):
+            if self.options.get(name) is not None:
+                found.options[name] = kind(self.options[name])
+        return found
+
+    def is_surely(self, other: PlannedRule) -> bool:
+        """Whether this is the same rule as another, at first sight: by equality, which takes 1 for ``True``."""
+        return (
+            self.string == other.string
+            and self.options == other.options
+            and self.provide_automatic_options is other.provide_automatic_options
+            and not self.options.get("defaults")
+        )
+
     def key(self) -> Hashable:
         """Return all that the compiled rule depends on; ``None`` where something in it is not plain."""
         found: list[Any] = [self.string, self.provide_automatic_options]
@@ -74,7 +92,7 @@ class PlannedRule(RuleFactory):
 class SharedRule(Rule):
     """A compiled rule that belongs to no app: nothing of it can be changed."""
 
-    planned: PlannedRule
+    _planned: PlannedRule
     provide_automatic_options: bool | None
 
     @classmethod
@@ -82,7 +100,7 @@ class SharedRule(Rule):
         """Compile a rule for the options of ``ground``, a map without rules."""
         rule = cls(planned.string, **planned.options)
         rule.provide_automatic_options = planned.provide_automatic_options
-        rule.planned = planned
+        rule._planned = planned.frozen()
         rule.bind(ground)
         rule.methods = frozenset(rule.methods) if rule.methods is not None else None  # type: ignore[assignment]  # only read
         rule.arguments = frozenset(rule.arguments)  # type: ignore[assignment]  # as above
@@ -102,10 +120,16 @@ class SharedRule(Rule):
 
 
 class _Ground(Map):
-    """What shared rules are bound to: a map without rules, whose options cannot be changed."""
+    """What shared rules are bound to: a map without rules, whose options cannot be changed.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    :param options: those of a map that count when a rule is compiled: default subdomain, strict slashes, merged
+        slashes, and whether hosts are matched.
+    """
+
+    def __init__(self, options: tuple[str, bool, bool, bool]) -> None:
+        subdomain, strict, merge, hosts = options
+        super().__init__(default_subdomain=subdomain, strict_slashes=strict, merge_slashes=merge, host_matching=hosts)
+        self.options = options
         self.converters = self.default_converters  # which are immutable
         self.__dict__["_is_shared"] = True
 
@@ -157,16 +181,23 @@ class FloorPlan:
         # Plans live as long as an app has them, and these for the next app that comes.
         self._latest: deque[Plan] = deque(maxlen=_KEPT)
 
-    def rule(self, planned: PlannedRule, url_map: TenantMap) -> Rule:
-        """Return a compiled rule; one that is not bound yet where it cannot be shared."""
-        options = (url_map.default_subdomain, url_map.strict_slashes, url_map.merge_slashes, url_map.host_matching)
+    @property
+    def usual(self) -> tuple[Rule, ...]:
+        """The rules of the plan that was made last: most tenants have the same, in the same order."""
+        return self._latest[-1].rules if self._latest else ()
+
+    def rule(self, planned: PlannedRule, options: tuple[str, bool, bool, bool]) -> Rule:
+        """Return a compiled rule; one that is not bound yet where it cannot be shared.
+
+        :param options: of the map, as :class:`_Ground` takes them.
+        """
         key = planned.key()
         if key is None:
             return planned.own()
         found = self._rules.get((key, options))
         if found is None:
             try:
-                compiled = SharedRule.compiled(planned, self._ground(*options))
+                compiled = SharedRule.compiled(planned, self._ground(options))
             except LookupError:  # a converter of the app's own, which may keep what it likes
                 return planned.own()
             found = self._rules.setdefault((key, options), compiled)
@@ -186,18 +217,9 @@ class FloorPlan:
             self._latest.append(found)
         return found
 
-    def _ground(self, default_subdomain: str, strict_slashes: bool, merge_slashes: bool, host_matching: bool) -> Map:
-        key = (default_subdomain, strict_slashes, merge_slashes, host_matching)
-        found = self._grounds.get(key)
-        if found is None:
-            made = _Ground(
-                default_subdomain=default_subdomain,
-                strict_slashes=strict_slashes,
-                merge_slashes=merge_slashes,
-                host_matching=host_matching,
-            )
-            found = self._grounds.setdefault(key, made)
-        return found
+    def _ground(self, options: tuple[str, bool, bool, bool]) -> _Ground:
+        found = self._grounds.get(options)
+        return found if found is not None else self._grounds.setdefault(options, _Ground(options))
 
 
 class TenantMap(Map):
@@ -210,6 +232,7 @@ class TenantMap(Map):
         super().__init__(**options)
         self._merges = self._matcher.merge_slashes
         self._remap = False  # a plan is in order from the start
+        self._usual = self.floor_plan.usual
         self._forget_plan()
         for each in rules or ():
             self.add(each)
@@ -225,12 +248,20 @@ class TenantMap(Map):
 
     def planned(self, planned: PlannedRule) -> Rule:
         """Return a rule for this map: shared where it can be."""
-        return self.floor_plan.rule(planned, self) if self._compiles_as_others() else planned.own()
+        if not self._compiles_as_others():
+            return planned.own()
+        options = (self.default_subdomain, self.strict_slashes, self._merges, self.host_matching)
+        here = len(self._added)
+        if here < len(self._usual):
+            expected: Any = self._usual[here]
+            if planned.is_surely(expected._planned) and expected.map.options == options:
+                return cast(Rule, expected)
+        return self.floor_plan.rule(planned, options)
 
     def settle(self) -> None:
         """Take the plan of the rules. Done at the first use too, if nobody called it."""
         plan = self.floor_plan.plan(tuple(self._added), self._merges)
-        self._plan, self._added = plan, plan.rules  # the plan lives as long as a map that has it
+        self._plan, self._added, self._usual = plan, plan.rules, ()  # the plan lives as long as a map that has it
         self._rules_by_endpoint, self._matcher = plan.by_endpoint, plan.matcher  # type: ignore[assignment]  # read only
 
     @property
@@ -268,7 +299,8 @@ class TenantMap(Map):
     def _owned(self, rule: Rule) -> Rule:
         if not isinstance(rule, SharedRule):
             return rule
-        own = rule.planned.own()
+        own = rule._planned.own()
         own.strict_slashes, own.merge_slashes, own.subdomain = rule.strict_slashes, rule.merge_slashes, rule.subdomain
+        own.defaults = dict(own.defaults) if own.defaults is not None else None
         own.bind(self)
         return own
