@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import Server
+from conftest import ROOT, Server, environ_without_tenantry, free_port
 
 Serve = Callable[..., Server]
 
@@ -329,3 +332,31 @@ def test_row_36_a_rotation_reaches_running_workers_and_logs_nobody_out(site: Pat
     assert who(log_in("cyd")) == {"cyd"}
     KeyRing(site / "var" / "keys.json").rotate(verify_days=0)
     wait_until(lambda: who(old) == {"anonymous"}, 5)
+
+
+def test_open_databases_get_the_open_files_that_they_need(site: Path, serve: Serve) -> None:
+    text = (site / "tenants.toml").read_text()
+    (site / "tenants.toml").write_text(text.replace("[platform]", "[platform]\nopen_databases = 600", 1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # inherited by what is started now
+    try:
+        server = serve(site)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for worker in (server.process.pid, *workers(server)):
+        limits = Path(f"/proc/{worker}/limits").read_text()
+        assert re.search(r"Max open files +3000 ", limits), limits
+
+
+def test_open_databases_that_the_system_does_not_allow_are_told(site: Path) -> None:
+    text = (site / "tenants.toml").read_text()
+    (site / "tenants.toml").write_text(text.replace("[platform]", "[platform]\nopen_databases = 600", 1))
+    (site / "wsgi.py").write_text((ROOT / "wsgi.py").read_text())
+    command = f"ulimit -n 1500; exec {sys.executable} -m gunicorn -c {ROOT / 'gunicorn.conf.py'} wsgi:application"
+    environment = {**environ_without_tenantry(), "PORT": str(free_port())}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "platform"), str(site), str(ROOT)])
+    done = subprocess.run(["sh", "-c", command], cwd=site, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "open_databases = 600 needs 2000 open files, and the system allows 1500." in done.stderr
+    assert "lower [platform] open_databases to 433" in done.stderr
+    assert "Traceback" not in done.stderr

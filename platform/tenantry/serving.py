@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -21,11 +22,15 @@ from .errors import ConfigError, Problem, StateError, TenantryError
 from .factory import CONFIG
 from .files import make_private_folder
 from .registry import Registry
+from .sqlite import FILES_OF_A_DATABASE
 
 #: The file that wsgi.py names.
 _FILE = "tenants.toml"
 #: How long a check before a reload may take. The master handles no signal meanwhile.
 _CHECK_SECONDS = 60
+#: Open files beside the databases: as many connections as gunicorn takes at once, and what Python has; and the fewest.
+_OTHERS, _FEWEST_OTHERS = 1200, 200
+_LIMITLESS = 2**62
 #: At most so many tenants are listed at the start; more would drown the log.
 _LISTED = 20
 
@@ -63,6 +68,27 @@ def check_before_reload(server: Any) -> None:
         announce(server)
 
 
+def _allow_descriptors(databases: int) -> None:
+    """Raise this process's limit of open files, and so its workers', to what so many open databases need.
+
+    :raises StateError: if the system does not allow it.
+    """
+    needed = databases * FILES_OF_A_DATABASE
+    soft, hard = (_LIMITLESS if limit == resource.RLIM_INFINITY else limit for limit in _limits())
+    if hard < needed + _FEWEST_OTHERS:
+        fitting = max((hard - _FEWEST_OTHERS) // FILES_OF_A_DATABASE, 1)
+        raise StateError(
+            f"open_databases = {databases} needs {needed + _FEWEST_OTHERS} open files, and the system allows {hard}. "
+            f"Raise that limit (LimitNOFILE= in systemd), or lower [platform] open_databases to {fitting}."
+        )
+    if soft < min(needed + _OTHERS, hard):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed + _OTHERS, hard), _limits()[1]))
+
+
+def _limits() -> tuple[int, int]:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
 _REFUSED = (
     "The configuration of before goes on being served. (Code is not kept: where a blueprint is broken, the tenants "
     "that have it answer 503 until it is mended and gunicorn reloaded.)"
@@ -72,6 +98,7 @@ _REFUSED = (
 def _take_up(registry: Registry) -> None:
     """Let a registry be the one that is served, once its state folder and key ring have proved to be usable."""
     make_private_folder(registry.settings.state_dir)
+    _allow_descriptors(registry.settings.open_databases)
     platform = Platform(registry)
     warmth.warm_up(platform)
     gc.unfreeze()  # the platform of before, which nobody has any more

@@ -24,6 +24,8 @@ from .files import give_to_owner_of
 
 #: Milliseconds that a statement waits for another writer of the same tenant before it gives up.
 BUSY_TIMEOUT = 1000
+#: How many files SQLite has open for one connection: the database, its log, and the index of that.
+FILES_OF_A_DATABASE = 3
 #: Name of the copy of the deed, beside the database.
 DEED_FILE = "deed"
 _PAGE = 4096  # bytes; SQLite's default page size since 3.12.0
