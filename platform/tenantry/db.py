@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Response, has_request_context, request
+from flask import Flask, Request, Response, has_app_context, has_request_context, request
 from flask.ctx import AppContext
 from flask.globals import app_ctx
 from sqlalchemy import MetaData
@@ -53,17 +53,17 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_at_first", "_connection", "_databases", "database", "mode", "session")
+    __slots__ = ("_at_first", "_connection", "_databases", "_looked", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
         self.database = app.database
         self._databases = app.platform.databases
-        if mode == "write":
-            self._make_sure()
+        self._make_sure()
         self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
-        self._at_first = self._changes()
+        self._at_first = 0 if mode == "read" else self._changes()  # one that reads cannot change anything
+        self._looked = False
         self.session = Session(self._connection)
 
     def begin(self, mode: str) -> None:
@@ -74,13 +74,13 @@ class UnitOfWork:
         if mode == self.mode:
             return
         session = self.session
-        written = session.new or session.dirty or session.deleted or self._changes() != self._at_first
+        written = self._is_dirty() or (self.mode != "read" and self._changes() != self._at_first)
         if written or session.in_nested_transaction():
             raise BegunTooLate()
         session.rollback()
         self.mode = self._connection.info["mode"] = mode
-        if mode == "write":
-            self._make_sure()
+        self._at_first = self._changes()
+        self._make_sure()
 
     def commit(self) -> None:
         """Keep what was done since the last time, if anything was; what was only read ends when the unit is closed.
@@ -88,17 +88,23 @@ class UnitOfWork:
         :raises DatabaseReplaced: if it was written, and would be kept in a file that is no longer the tenant's.
         :raises ReadOnlyUnit: if a unit that reads was to write.
         """
+        if self.mode != "read":
+            if self.session.in_transaction():
+                self._make_sure()
+                self.session.commit()
+        elif not self._looked:
+            self._looked = True
+            if self._is_dirty():
+                self.session.commit()
+
+    def _is_dirty(self) -> bool:
+        """Whether there is something that was not sent to the database yet."""
         session = self.session
-        if not session.in_transaction():
-            return
-        if self.mode == "write":
-            self._make_sure()
-        if self.mode != "read" or session.new or session.dirty or session.deleted:
-            session.commit()
+        return bool(session.new or session.deleted or session.dirty)
 
     def _make_sure(self) -> None:
         """Before writing, look whether the file is still the tenant's: SQLite would write into a removed one."""
-        if not self.database.is_there():
+        if self.mode == "write" and not self.database.is_there():
             raise DatabaseReplaced()
 
     def _changes(self) -> int:
@@ -160,21 +166,29 @@ def _current_unit() -> UnitOfWork:
     unit = _opened() or _outer_unit(app)
     if unit is None:
         unit = UnitOfWork(app, "read" if _is_reading() else "write")
-        app_ctx._tenantry_unit = unit  # type: ignore[attr-defined]  # as above
+        _context()._tenantry_unit = unit  # type: ignore[attr-defined]  # as above
     return unit
 
 
 def _is_reading() -> bool:
-    return has_request_context() and request.method in SAFE_METHODS and INTERNAL not in request.environ
+    if not has_request_context():
+        return False
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # as above
+    return asked.method in SAFE_METHODS and INTERNAL not in asked.environ
 
 
 def _opened() -> UnitOfWork | None:
     """Return the unit that the current context has opened, if it has."""
-    return getattr(app_ctx, "_tenantry_unit", None)
+    return getattr(_context(), "_tenantry_unit", None)
+
+
+def _context() -> AppContext:
+    # Not through the proxy each time, as every page asks several times.
+    return cast(AppContext, app_ctx._get_current_object())  # type: ignore[attr-defined]  # a LocalProxy
 
 
 def _outer_unit(app: TenantApp) -> UnitOfWork | None:
-    context = getattr(app_ctx, "_tenantry_outer", None)
+    context = getattr(_context(), "_tenantry_outer", None)
     while context is not None:
         unit: UnitOfWork | None = getattr(context, "_tenantry_unit", None)
         if unit is not None and unit.database == app.database:
@@ -193,7 +207,7 @@ def _end_unit(error: BaseException | None) -> None:
     unit = _opened()
     if unit is None:
         return
-    app_ctx._tenantry_unit = None  # type: ignore[attr-defined]  # as above
+    _context()._tenantry_unit = None  # type: ignore[attr-defined]  # as above
     try:
         if error is None:
             unit.commit()
@@ -202,7 +216,8 @@ def _end_unit(error: BaseException | None) -> None:
 
 
 def _current_session() -> Session:
-    return _current_unit().session
+    unit = _opened() if has_app_context() else None
+    return (unit or _current_unit()).session
 
 
 #: The current tenant's session. Raises ``NoTenantContext`` outside a tenant's context.

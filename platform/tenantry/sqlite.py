@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from .errors import DatabaseBusy, DatabaseReplaced, ReadOnlyUnit
+from . import sqlite_dialect
+from .errors import DatabaseReplaced
 from .files import give_to_owner_of
 
 #: Milliseconds that a statement waits for another writer of the same tenant before it gives up.
@@ -29,7 +30,6 @@ FILES_OF_A_DATABASE = 3
 #: Name of the copy of the deed, beside the database.
 DEED_FILE = "deed"
 _PAGE = 4096  # bytes; SQLite's default page size since 3.12.0
-_MODES = {"read": "BEGIN", "write": "BEGIN IMMEDIATE", "deferred": "BEGIN"}
 
 
 class DatabaseFile(NamedTuple):
@@ -84,9 +84,7 @@ class SqliteDatabases:
         self._lent: set[int] = set()
         self._idle: OrderedDict[Connection, DatabaseFile] = OrderedDict()
         self._by_file: dict[DatabaseFile, list[Connection]] = {}
-        self.engine: Engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
-        event.listen(self.engine, "begin", _begin)
-        event.listen(self.engine, "handle_error", _translate)
+        self.engine: Engine = create_engine(sqlite_dialect.URL, creator=self._open, poolclass=NullPool)
         _TABLES.add(self)
 
     @property
@@ -221,39 +219,6 @@ def create_file(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
-
-
-def _begin(connection: Connection) -> None:
-    """Begin as the unit of work asked for: writers take the lock at once, readers may not write at all."""
-    mode = connection.info.get("mode", "write")
-    raw: Any = connection.connection.dbapi_connection
-    query_only = mode == "read"
-    try:
-        if connection.info.get("query_only", False) is not query_only:
-            raw.execute(f"PRAGMA query_only = {int(query_only)}")
-            connection.info["query_only"] = query_only
-        raw.execute(_MODES[mode])
-    except sqlite3.OperationalError as error:
-        if _is_busy(error):
-            raise DatabaseBusy() from error
-        raise
-
-
-def _is_busy(error: BaseException | None) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and (error.sqlite_errorcode & 0xFF) in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    )
-
-
-def _translate(context: ExceptionContext) -> None:
-    """Say in our own words what SQLite's two commonest errors mean here."""
-    error = context.original_exception
-    if _is_busy(error):
-        raise DatabaseBusy() from error
-    reading = context.connection is not None and context.connection.info.get("mode") == "read"
-    if reading and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
-        raise ReadOnlyUnit() from error
 
 
 #: All tables of connections in this process, to be emptied before it forks.

@@ -1,0 +1,74 @@
+"""SQLAlchemy's SQLite, with transactions that begin as the unit of work asks, and errors in words of our own.
+
+A dialect and not listeners: with an engine's events, SQLAlchemy looks for listeners at every step of every statement.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from .errors import DatabaseBusy, ReadOnlyUnit
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import ExecutionContext
+
+#: The address of an engine of this dialect, whose connections a creator opens.
+URL = "sqlite+tenantry://"
+#: Mode of a unit of work to the statement that begins it: writers take the lock at once.
+_BEGIN = {"read": "BEGIN", "write": "BEGIN IMMEDIATE", "deferred": "BEGIN"}
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class TenantDialect(SQLiteDialect_pysqlite):
+    """pysqlite's. What a connection is for stands in its ``info["mode"]``: ``read``, ``write`` or ``deferred``."""
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        info, raw = dbapi_connection.info, dbapi_connection.dbapi_connection
+        mode = info.get("mode", "write")
+        query_only = mode == "read"  # readers may not write at all
+        try:
+            if info.get("query_only", False) is not query_only:
+                raw.execute(f"PRAGMA query_only = {int(query_only)}")
+                info["query_only"] = query_only
+            raw.execute(_BEGIN[mode])
+        except sqlite3.OperationalError as error:
+            _raise(error)
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        try:
+            dbapi_connection.commit()
+        except sqlite3.OperationalError as error:
+            _raise(error)
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None) -> None:
+        try:
+            cursor.execute(statement, parameters)
+        except sqlite3.OperationalError as error:
+            _raise(error, context)
+
+    def do_executemany(
+        self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None
+    ) -> None:
+        try:
+            cursor.executemany(statement, parameters)
+        except sqlite3.OperationalError as error:
+            _raise(error, context)
+
+
+def _raise(error: sqlite3.OperationalError, context: ExecutionContext | None = None) -> NoReturn:
+    """Say in our own words what SQLite's two commonest errors mean here."""
+    if error.sqlite_errorcode & 0xFF in _BUSY:
+        raise DatabaseBusy() from error
+    reading = context is not None and context.root_connection.info.get("mode") == "read"
+    if reading and error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
+        raise ReadOnlyUnit() from error
+    raise error
+
+
+registry.register("sqlite.tenantry", __name__, TenantDialect.__name__)
