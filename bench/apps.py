@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Names the environment variable with the headers, as JSON pairs, that ``plain_with_headers`` adds.
 HEADERS = "BENCH_HEADERS"
+#: What stands as the name of the app in the pages of both sides.
+CANARY = "bench"
 
 
 def tenantry() -> WSGIApplication:
@@ -32,7 +34,7 @@ def plain() -> Flask:
     from .blueprints.demo import bp
 
     app = Flask("bench")
-    app.config["SECRET_KEY"] = "0123456789abcdef" * 4  # signs nothing that anyone keeps
+    app.config.update(SECRET_KEY="0123456789abcdef" * 4, CANARY=CANARY)  # it signs nothing that anyone keeps
     app.register_blueprint(bp)
     return app
 
@@ -48,6 +50,22 @@ def plain_with_headers() -> Flask:
             response.headers.setdefault(name, value)
         return response
 
+    return app
+
+
+def plain_database() -> Flask:
+    """Return the plain side of the database pages: Flask with Flask-SQLAlchemy."""
+    from .plain_database import make_app
+
+    return make_app()
+
+
+def plain_everything() -> Flask:
+    """Return one plain app with all the pages."""
+    from .blueprints.demo import bp
+
+    app = plain_database()
+    app.register_blueprint(bp)
     return app
 
 

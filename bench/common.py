@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 #: One JSON file for each benchmark.
 RESULTS = ROOT / "bench" / "results"
-_LIBRARIES = ("flask", "werkzeug", "itsdangerous", "gunicorn", "tenantry")
+_LIBRARIES = ("flask", "werkzeug", "itsdangerous", "sqlalchemy", "flask-sqlalchemy", "gunicorn", "tenantry")
 
 
 def spread(rounds: Sequence[float], digits: int = 3) -> dict[str, Any]:

@@ -18,10 +18,19 @@ def range_(found: dict[str, Any], digits: int = 2) -> str:
     return f"{middle} ({low}–{high})"
 
 
-def verdict(what: str, measured: float, target: float) -> str:
-    """Return a line that sets a measured time beside the longest that it may be, both in microseconds."""
-    outcome = "reached" if measured <= target else f"falls short by {measured - target:.2f} µs"
-    return f"- {what}: {measured:.2f} µs; to reach: ≤ {target:g} µs ({outcome})."
+def verdict(what: str, measured: float, target: float, unit: str = "µs", digits: int = 2) -> str:
+    """Return a line that sets what was measured beside the most that it may be, both in ``unit``."""
+    outcome = "reached" if measured <= target else f"falls short by {measured - target:,.{digits}f} {unit}".rstrip()
+    return (
+        f"- {what}: {measured:,.{digits}f} {unit}".rstrip()
+        + f"; to reach: ≤ {target:g} {unit}".rstrip()
+        + f" ({outcome})."
+    )
+
+
+def scaled(found: dict[str, Any], by: float) -> dict[str, Any]:
+    """Return a spread in another unit: median, smallest and largest divided ``by`` so much."""
+    return {key: found[key] / by for key in ("min", "median", "max")}
 
 
 def machine(result: dict[str, Any]) -> str:

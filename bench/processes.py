@@ -1,17 +1,53 @@
-"""How much processor time the workers of a server have used: read from ``/proc``, so on Linux only."""
+"""What the workers of a server have used, time and memory: read from ``/proc``, so on Linux only."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def children_cpu_seconds(parent: int) -> float:
-    """Return the processor seconds that the children of a process have used so far; 0 where there is no ``/proc``."""
-    found = (_fields(stat) for stat in Path("/proc").glob("[0-9]*/stat"))
+@dataclass(frozen=True)
+class Memory:
+    """The memory of a process, in KiB.
+
+    :ivar private: what no other process shares, as it would be freed if this one ended (USS).
+    :ivar share: the same, and of what is shared its share (PSS).
+    :ivar resident: all that it sees, shared or not (RSS).
+    """
+
+    private: int
+    share: int
+    resident: int
+
+
+def children(parent: int) -> list[int]:
+    """Return the process ids of the children of a process, the oldest first; none where there is no ``/proc``."""
+    return sorted(pid for pid, fields in _processes() if int(fields[1]) == parent)
+
+
+def children_cpu_seconds(parent: int) -> dict[int, float]:
+    """Return the processor seconds that each child of a process has used so far, by its id."""
     # Counted from the third on, as proc(5) does: field 4 is the parent, 14 and 15 are utime and stime in clock ticks.
-    ticks = sum(int(fields[11]) + int(fields[12]) for fields in found if fields and int(fields[1]) == parent)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    return {pid: (int(fields[11]) + int(fields[12])) * tick for pid, fields in _processes() if int(fields[1]) == parent}
+
+
+def memory(pid: int) -> Memory:
+    """Return the memory that a process uses now.
+
+    :raises OSError: if it is not there, or not ours.
+    """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    found = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return Memory(found["Private_Clean"] + found["Private_Dirty"], found["Pss"], found["Rss"])
+
+
+def _processes() -> Iterator[tuple[int, list[str]]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        if fields := _fields(stat):
+            yield int(stat.parent.name), fields
 
 
 def _fields(stat: Path) -> list[str]:

@@ -32,8 +32,8 @@ class Server:
     port: int
     pid: int
 
-    def cpu_seconds(self) -> float:
-        """Return the processor seconds that its workers have used so far; 0 where there is no ``/proc``."""
+    def worker_seconds(self) -> dict[int, float]:
+        """Return the processor seconds that each worker has used so far, by its process id."""
         return children_cpu_seconds(self.pid)
 
 
@@ -54,27 +54,33 @@ def shipped_settings() -> dict[str, Any]:
 
 
 @contextmanager
-def serving(app: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def serving(app: str, folder: Path, more: Mapping[str, str]) -> Iterator[Server]:
     """Serve ``app``, e.g. ``bench.apps:plain()``, from ``folder``, at a free port of the loopback.
 
+    :param more: what is added to the environment.
     :raises RuntimeError: with the end of its log, if it does not answer.
     """
     log = folder / "gunicorn.log"
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("ab") as output:
         port: int = listener.getsockname()[1]
-        process = _start(app, folder, listener, output, environment)
+        process = _start(app, folder, listener, output, more)
         try:
             _wait_for_answer(process, port, log)
             yield Server(port, process.pid)
         finally:
-            _stop(process)
+            stop(process)
 
 
-def ask(port: int, path: str, cookie: str = "") -> Answer:
-    """Return the answer to one GET."""
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with ``more`` in it, for a process that imports what is in the repository."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "platform"))), **more}
+
+
+def ask(port: int, path: str, cookie: str = "", method: str = "GET") -> Answer:
+    """Return the answer to one request without a body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+        connection.request(method, path, headers={"Cookie": cookie} if cookie else {})
         response = connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
@@ -82,14 +88,14 @@ def ask(port: int, path: str, cookie: str = "") -> Answer:
 
 
 def _start(
-    app: str, folder: Path, listener: socket.socket, output: Any, environment: Mapping[str, str]
+    app: str, folder: Path, listener: socket.socket, output: Any, more: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     settings = {**shipped_settings(), "bind": [f"fd://{listener.fileno()}"], "wsgi_app": app, "loglevel": "warning"}
     (folder / "gunicorn.conf.py").write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
     return subprocess.Popen(
         [sys.executable, "-m", "gunicorn"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "platform"))), **environment},
+        env=environment(more),
         stdout=output,
         stderr=subprocess.STDOUT,
         pass_fds=[listener.fileno()],
@@ -110,7 +116,8 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> 
     raise RuntimeError(f"gunicorn did not answer within {PATIENCE:.0f} s. The end of its log:\n{end}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server that was started in a session of its own, if need be by force."""
     process.terminate()
     try:
         process.wait(10)

@@ -7,10 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-_REPORT = Path(__file__).with_name("wrk_report.lua")
+#: Asks for one address, and counts.
+REPORT = Path(__file__).with_name("wrk_report.lua")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Load:
 def require_wrk() -> None:
     """Leave with status 2 and one sentence where wrk is missing."""
     if shutil.which("wrk") is None:
-        print("The page benchmark needs wrk, which is not here; install it with: apt-get install wrk", file=sys.stderr)
+        print("This benchmark needs wrk, which is not here; install it with: apt-get install wrk", file=sys.stderr)
         sys.exit(2)
 
 
@@ -47,15 +50,49 @@ def wrk_version() -> str:
     return found[0] if found else "unknown"
 
 
-def load(url: str, connections: int, seconds: int, cookie: str = "") -> Load:
+def load(url: str, connections: int, seconds: int, cookie: str = "", method: str = "GET") -> Load:
     """Ask for ``url`` on so many connections at once, kept alive, for so many seconds.
 
     :param cookie: sent with every request, as it is.
     """
+    return read_load(finish(start(url, connections, seconds, [method], cookie=cookie)))
+
+
+def start(
+    url: str,
+    connections: int,
+    seconds: int,
+    arguments: Sequence[str] = (),
+    *,
+    script: Path = REPORT,
+    cookie: str = "",
+) -> subprocess.Popen[str]:
+    """Let wrk begin, in one thread.
+
+    :param arguments: for the script, which prints what it counted as JSON in its last line.
+    """
     header = ["-H", f"Cookie: {cookie}"] if cookie else []
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_REPORT), *header, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 20, check=True)
-    counted = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), *header, url, "--", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for wrk, and return what its script counted.
+
+    :raises RuntimeError: with what wrk said, if it failed.
+    """
+    try:
+        said, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    if process.returncode:
+        raise RuntimeError(f"wrk ended with status {process.returncode}: {complaint.strip() or said.strip()}")
+    counted: dict[str, Any] = json.loads(said.rstrip().rpartition("\n")[2])
+    return counted
+
+
+def read_load(counted: Mapping[str, Any]) -> Load:
+    """Return what a script counted, its times in microseconds."""
     return Load(
         requests=counted["requests"],
         rate=counted["requests"] / counted["duration"] * 1e6,

@@ -1,4 +1,9 @@
--- Prints what wrk counted as one line of JSON; times are in microseconds.
+-- Asks with the method that is named after "--", and prints what wrk counted as one line of JSON; times are in
+-- microseconds.
+init = function(args)
+  wrk.method = args[1] or "GET"
+end
+
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(

@@ -1,0 +1,1 @@
+"""The sections of docs/performance.md: one module each, with the figures to reach and ``describe(result)``."""
