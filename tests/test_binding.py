@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.exceptions import SecurityError
+from werkzeug.routing import Map, MapAdapter
 from werkzeug.test import create_environ
 
 from tenantry import TenantApp
@@ -55,7 +57,7 @@ def test_it_binds_as_flask_does(app: TenantApp, changed: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("field", ["a b", "x" * 70 + ".example", "..", "\x8a", "localhost:port", "a" * 300])
-def test_a_host_that_flask_refuses_is_refused(app: TenantApp, field: str) -> None:
+def test_an_odd_host_is_read_or_refused_as_by_flask(app: TenantApp, field: str) -> None:
     def outcome(bind: Any) -> Any:
         try:
             return bind().server_name
@@ -83,6 +85,30 @@ def test_what_needs_more_goes_flasks_way(app: TenantApp, changed: dict[str, Any]
     found = app.create_url_adapter(request)
     assert found is not None
     assert found.websocket is ("HTTP_UPGRADE" in changed)
+
+
+def test_hosts_that_a_request_class_trusts_are_the_only_ones(app: TenantApp) -> None:
+    class Mine(Request):
+        trusted_hosts = ("shop.example",)  # type: ignore[assignment]  # a list in Werkzeug
+
+    request = Mine(environ())
+    assert bind_to_request(app, request) is None
+    with pytest.raises(SecurityError):
+        app.create_url_adapter(request)
+
+
+def test_a_map_that_binds_in_its_own_way_does(app: TenantApp) -> None:
+    class Own(Map):
+        def bind(self, *args: Any, **options: Any) -> MapAdapter:
+            return super().bind("elsewhere.example")
+
+        def bind_to_environ(self, *args: Any, **options: Any) -> MapAdapter:
+            return self.bind()
+
+    app.url_map = Own()
+    found = app.create_url_adapter(app.request_class(environ()))
+    assert found is not None
+    assert found.server_name == "elsewhere.example"
 
 
 def test_a_request_that_came_through_no_door_goes_flasks_way(app: TenantApp) -> None:

@@ -444,6 +444,17 @@ def test_the_table_of_connections_keeps_to_its_limit_and_counts_right(tmp_path: 
     assert len(databases._idle) == 0
 
 
+def test_a_get_that_writes_in_a_hook_after_the_view_is_told_too(platform: Platform, acme: Any) -> None:
+    app = platform.tenant_app("acme")
+
+    @app.teardown_request
+    def write(error: BaseException | None) -> None:
+        add("late")
+
+    with pytest.raises(ReadOnlyUnit):
+        acme.get("/")
+
+
 def test_many_threads_never_get_one_connection_twice_and_leave_none_behind(tmp_path: Path) -> None:
     databases = SqliteDatabases(idle=4)
     files = [new_database(tmp_path / f"{n}.db") for n in range(6)]

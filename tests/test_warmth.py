@@ -7,14 +7,16 @@ import json
 import os
 import signal
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
 from conftest import Server
-from tenantry import Platform
+from tenantry import Platform, last_good
 from tenantry.errors import ConfigError, StateError
 from tenantry.registry import Registry
 from tenantry.testing import make_platform
@@ -132,7 +134,7 @@ def test_after_a_reload_the_new_workers_have_the_new_configuration_warm(shop: Si
     assert ask(server, "globex")["built_by"] == server.process.pid
 
 
-def test_a_reload_is_refused_while_code_has_changed_and_nothing_is_mixed(shop: Site, serve: Serve) -> None:
+def test_a_reload_is_refused_while_code_has_changed(shop: Site, serve: Serve) -> None:
     shop.configure()
     server = serve(shop.folder)
     assert ask(server, "acme")["version"] == 1
@@ -158,7 +160,63 @@ def test_a_tenant_that_cannot_be_warmed_harms_no_other(shop: Site, serve: Serve)
     server = serve(shop.folder)
     assert server.get("/acme/shop/").status == 503
     assert ask(server, "globex")["built_by"] == server.process.pid
-    assert "Tenant 'acme' could not be warmed up" in server.output()
+    assert "WARNING tenantry: Tenant 'acme' could not be warmed up" in server.output()
+    assert "RuntimeError: it is broken" in server.output()
+
+
+def test_code_that_was_mended_after_nobody_could_be_warmed_needs_a_restart_and_says_so(
+    shop: Site, serve: Serve
+) -> None:
+    extension = shop.folder / f"{shop.package}_ext.py"
+    code = extension.read_text()
+    extension.write_text(code.replace("    app.config", "    1 / 0\n    app.config"))
+    shop.configure()
+    server = serve(shop.folder)
+    assert server.get("/acme/shop/").status == 503
+    extension.write_text(code)
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_for(server, f"{extension} has changed. With warm tenants code is read once, when gunicorn starts")
+
+
+def test_a_loader_that_cannot_list_its_templates_ends_nothing(shop: Site, serve: Serve) -> None:
+    extension = shop.folder / f"{shop.package}_ext.py"
+    extension.write_text(
+        extension.read_text()
+        + "    if app.tenant.slug == 'acme':\n"
+        + "        from jinja2 import FunctionLoader\n"
+        + "        app.jinja_loader = FunctionLoader(lambda name: None)\n"
+    )
+    shop.configure()
+    server = serve(shop.folder)
+    assert ask(server, "acme")["page"] == "the page of Acme"
+    assert "Tenant 'acme' could not be warmed up (TypeError" in server.output()
+    assert ask(server, "globex")["built_by"] == server.process.pid
+
+
+def test_the_platform_of_before_is_gone_after_a_reload(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tenantry import serving
+
+    class Master:
+        class log:
+            error = staticmethod(lambda *args: pytest.fail(str(args)))
+
+        address: ClassVar[list[Any]] = []
+        cfg = SimpleNamespace(address=[])
+
+    shop.configure()
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setattr(serving, "_check_apart", list)
+    monkeypatch.setattr("tenantry.last_good._known", {})
+    try:
+        serving.check_before_start(Master)
+        watched = []
+        for number in range(3):
+            watched.append(weakref.ref(last_good.get(shop.folder / "tenants.toml").platform))  # type: ignore[union-attr]
+            shop.configure(title=f"Acme {number}")
+            serving.check_before_reload(Master)
+        assert [each() for each in watched] == [None, None, None]
+    finally:
+        gc.unfreeze()
 
 
 def test_connections_opened_while_warming_do_not_cross_the_fork(shop: Site) -> None:
@@ -169,6 +227,7 @@ def test_connections_opened_while_warming_do_not_cross_the_fork(shop: Site) -> N
         from tenantry import db
 
         db.begin(write=False)
+    assert platform.databases._idle
     child = os.fork()
     if child == 0:
         os._exit(len(platform.databases._idle))
@@ -195,9 +254,9 @@ def test_who_is_warm(tmp_path: Path, warm: str, live: int, expected: list[str]) 
         ('["acmee"]', "platform.warm: there is no tenant 'acmee'; did you mean 'acme'?"),
         ('["zzz"]', "platform.warm: there is no tenant 'zzz'; expected the name of one"),
         ('["acme", "acme"]', "'acme' stands there twice"),
-        ('"some"', "platform.warm: found 'some'; expected"),
-        ('"acme"', "platform.warm: found 'acme'; expected"),
-        ("true", "platform.warm: found True; expected"),
+        ('"some"', "platform.warm: 'some' is neither \"all\" nor a list of tenants; expected one of these"),
+        ('"acme"', 'like ["acme"]'),
+        ("true", "platform.warm: True is neither"),
         ('["acme", "globex"]\nlive_tenants = 1', "found 2 tenants; expected no more than live_tenants, which is 1"),
     ],
 )

@@ -10,6 +10,8 @@ from werkzeug.routing import Map, MapAdapter
 from werkzeug.wsgi import get_host
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from .tenant_app import TenantApp
 
 
@@ -22,20 +24,27 @@ def bind_to_request(app: TenantApp, request: Request) -> MapAdapter | None:
     """
     environ, url_map = request.environ, app.url_map
     host = environ.get("HTTP_HOST")
-    plain = "tenantry.tenant" in environ and "HTTP_UPGRADE" not in environ and app.config["TRUSTED_HOSTS"] is None
-    if not plain or not host or url_map.host_matching or app.subdomain_matching:
+    plain = "tenantry.tenant" in environ and "HTTP_UPGRADE" not in environ and type(url_map).bind is Map.bind
+    trusts_some = app.config["TRUSTED_HOSTS"] is not None or request.trusted_hosts is not None
+    if not plain or not host or trusts_some or url_map.host_matching or app.subdomain_matching:
         return None
     request.host, server_name = _read_host(environ["wsgi.url_scheme"], host)
     return MapAdapter(
         url_map,
         server_name,
-        request.root_path,
+        _text(environ, "SCRIPT_NAME"),
         url_map.default_subdomain or "",
         environ["wsgi.url_scheme"],
-        request.path if environ.get("PATH_INFO") else "",
-        request.method,
-        request.query_string.decode(errors="replace"),
+        _text(environ, "PATH_INFO"),
+        environ["REQUEST_METHOD"],
+        _text(environ, "QUERY_STRING"),
     )
+
+
+def _text(environ: WSGIEnvironment, name: str) -> str:
+    """Return a value of the environ as the UTF-8 that it is (PEP 3333 hands it over as Latin-1)."""
+    value: str = environ.get(name, "")
+    return value if value.isascii() else value.encode("latin-1").decode(errors="replace")
 
 
 def bind_to_home(app: TenantApp) -> MapAdapter:

@@ -53,7 +53,7 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_at_first", "_connection", "_databases", "_looked", "database", "mode", "session")
+    __slots__ = ("_at_first", "_connection", "_databases", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
@@ -63,7 +63,6 @@ class UnitOfWork:
         self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
         self._at_first = 0 if mode == "read" else self._changes()  # one that reads cannot change anything
-        self._looked = False
         self.session = Session(self._connection)
 
     def begin(self, mode: str) -> None:
@@ -92,10 +91,8 @@ class UnitOfWork:
             if self.session.in_transaction():
                 self._make_sure()
                 self.session.commit()
-        elif not self._looked:
-            self._looked = True
-            if self._is_dirty():
-                self.session.commit()
+        elif self._is_dirty():
+            self.session.commit()
 
     def _is_dirty(self) -> bool:
         """Whether there is something that was not sent to the database yet."""

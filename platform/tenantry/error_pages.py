@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from flask import Response, current_app, render_template
 from flask.globals import request_ctx
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData, ParseException
-from werkzeug.exceptions import Aborter, BadRequest, HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import (
+    Aborter,
+    BadRequest,
+    HTTPException,
+    InternalServerError,
+    ServiceUnavailable,
+    default_exceptions,
+)
+from werkzeug.utils import cached_property
 
 from .errors import DatabaseUnavailable
 
 
-class _SharedAborter(Aborter):
-    """Raises the exception of a status code, as Werkzeug's does, and cannot be changed."""
+class LateAborter(Aborter):
+    """Werkzeug's, whose table of all errors is made when it is first used. Most tenants never abort."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.__dict__["mapping"] = MappingProxyType(self.mapping)
+        pass
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__:
-            raise AttributeError(f"'{name}' of app.aborter cannot be changed, as tenants share it; set app.aborter")
-        super().__setattr__(name, value)
-
-
-SHARED_ABORTER = _SharedAborter()
+    @cached_property
+    def mapping(self) -> dict[int, type[HTTPException]]:
+        """Status code to exception; the app's own, to be changed as it likes."""
+        return dict(default_exceptions)
 
 
 def error_page(error: HTTPException) -> HTTPException | Response:

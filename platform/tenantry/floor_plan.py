@@ -34,8 +34,6 @@ _PLAIN = frozenset((str, bytes, int, bool, NoneType, UUID))
 class PlannedRule(RuleFactory):
     """What ``add_url_rule`` is given: a rule before it is compiled. Takes what Werkzeug's ``Rule`` takes."""
 
-    __slots__ = ("options", "provide_automatic_options", "string")
-
     def __init__(self, string: str, **options: Any) -> None:
         self.string = string
         self.options = options
@@ -60,10 +58,11 @@ class PlannedRule(RuleFactory):
                 found.options[name] = kind(self.options[name])
         return found
 
-    def is_surely(self, other: PlannedRule) -> bool:
-        """Whether this is the same rule as another, at first sight: by equality, which takes 1 for ``True``."""
+    def equals_plainly(self, other: PlannedRule) -> bool:
+        """Whether this is surely the same rule as a shared one: by equality, which would take 1 for ``True``."""
         return (
-            self.string == other.string
+            type(self.string) is str
+            and self.string == other.string
             and self.options == other.options
             and self.provide_automatic_options is other.provide_automatic_options
             and not self.options.get("defaults")
@@ -71,6 +70,8 @@ class PlannedRule(RuleFactory):
 
     def key(self) -> Hashable:
         """Return all that the compiled rule depends on; ``None`` where something in it is not plain."""
+        if type(self.string) is not str:
+            return None
         found: list[Any] = [self.string, self.provide_automatic_options]
         for name, value in self.options.items():
             if type(value) is str or value is None:
@@ -80,7 +81,7 @@ class PlannedRule(RuleFactory):
             elif name == "defaults" and isinstance(value, dict):
                 for item in value.items():
                     found += (type(item[1]), item)
-                    if type(item[1]) not in _PLAIN:
+                    if type(item[0]) is not str or type(item[1]) not in _PLAIN:
                         return None
             elif type(value) is bool and name != "alias":
                 found += (name, value)
@@ -96,12 +97,12 @@ class SharedRule(Rule):
     provide_automatic_options: bool | None
 
     @classmethod
-    def compiled(cls, planned: PlannedRule, ground: Map) -> SharedRule:
-        """Compile a rule for the options of ``ground``, a map without rules."""
+    def compiled(cls, planned: PlannedRule, ruleless: Map) -> SharedRule:
+        """Compile a rule for the options of ``ruleless``, a map without rules."""
         rule = cls(planned.string, **planned.options)
         rule.provide_automatic_options = planned.provide_automatic_options
         rule._planned = planned.frozen()
-        rule.bind(ground)
+        rule.bind(ruleless)
         rule.methods = frozenset(rule.methods) if rule.methods is not None else None  # type: ignore[assignment]  # only read
         rule.arguments = frozenset(rule.arguments)  # type: ignore[assignment]  # as above
         rule.defaults = ImmutableDict(rule.defaults) if rule.defaults is not None else None
@@ -113,13 +114,20 @@ class SharedRule(Rule):
             raise SharedRuleChanged(f"the URL rule '{self.rule}'", name)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise SharedRuleChanged(f"the URL rule '{self.rule}'", name)
+
+    def empty(self) -> Rule:
+        """Return a copy that belongs to no map yet, and can be changed: one of Werkzeug's."""
+        return Rule(self.rule, **self.get_empty_kwargs())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rule) and Rule.__eq__(other, self)
 
     __hash__ = None  # as Werkzeug's
 
 
-class _Ground(Map):
+class _RulelessMap(Map):
     """What shared rules are bound to: a map without rules, whose options cannot be changed.
 
     :param options: those of a map that count when a rule is compiled: default subdomain, strict slashes, merged
@@ -130,6 +138,7 @@ class _Ground(Map):
         subdomain, strict, merge, hosts = options
         super().__init__(default_subdomain=subdomain, strict_slashes=strict, merge_slashes=merge, host_matching=hosts)
         self.options = options
+        self._remap = False  # nothing is to be put in order
         self.converters = self.default_converters  # which are immutable
         self.__dict__["_is_shared"] = True
 
@@ -137,6 +146,9 @@ class _Ground(Map):
         if self.__dict__.get("_is_shared"):
             raise SharedRuleChanged("a shared rule's map", name)
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise SharedRuleChanged("a shared rule's map", name)
 
     def add(self, rulefactory: RuleFactory) -> NoReturn:
         raise SharedRuleChanged("a shared rule's map", "add")
@@ -168,28 +180,31 @@ class Plan:
 
 
 class FloorPlan:
-    """What the apps of one platform share of their URL maps. It holds nothing of theirs.
+    """What the apps of one platform share of their URL maps.
+
+    It refers to no tenant and no app. The strings of a rule may come from a tenant's configuration, though, and stay
+    for a while after it is gone; no other tenant's map leads there.
 
     :ivar url_map_class: the class of maps that share by this floor plan, for ``Flask.url_map_class``.
     """
 
     def __init__(self) -> None:
         self.url_map_class: type[TenantMap] = type("TenantMap", (TenantMap,), {"floor_plan": self})
-        self._grounds: WeakValueDictionary[Hashable, _Ground] = WeakValueDictionary()
+        self._ruleless: WeakValueDictionary[Hashable, _RulelessMap] = WeakValueDictionary()
         self._rules: WeakValueDictionary[Hashable, SharedRule] = WeakValueDictionary()
         self._plans: WeakValueDictionary[Hashable, Plan] = WeakValueDictionary()
         # Plans live as long as an app has them, and these for the next app that comes.
         self._latest: deque[Plan] = deque(maxlen=_KEPT)
 
     @property
-    def usual(self) -> tuple[Rule, ...]:
+    def latest_rules(self) -> tuple[Rule, ...]:
         """The rules of the plan that was made last: most tenants have the same, in the same order."""
         return self._latest[-1].rules if self._latest else ()
 
     def rule(self, planned: PlannedRule, options: tuple[str, bool, bool, bool]) -> Rule:
         """Return a compiled rule; one that is not bound yet where it cannot be shared.
 
-        :param options: of the map, as :class:`_Ground` takes them.
+        :param options: of the map, as :class:`_RulelessMap` takes them.
         """
         key = planned.key()
         if key is None:
@@ -197,7 +212,7 @@ class FloorPlan:
         found = self._rules.get((key, options))
         if found is None:
             try:
-                compiled = SharedRule.compiled(planned, self._ground(options))
+                compiled = SharedRule.compiled(planned, self._ruleless_map(options))
             except LookupError:  # a converter of the app's own, which may keep what it likes
                 return planned.own()
             found = self._rules.setdefault((key, options), compiled)
@@ -217,9 +232,9 @@ class FloorPlan:
             self._latest.append(found)
         return found
 
-    def _ground(self, options: tuple[str, bool, bool, bool]) -> _Ground:
-        found = self._grounds.get(options)
-        return found if found is not None else self._grounds.setdefault(options, _Ground(options))
+    def _ruleless_map(self, options: tuple[str, bool, bool, bool]) -> _RulelessMap:
+        found = self._ruleless.get(options)
+        return found if found is not None else self._ruleless.setdefault(options, _RulelessMap(options))
 
 
 class TenantMap(Map):
@@ -228,23 +243,23 @@ class TenantMap(Map):
     floor_plan: FloorPlan
 
     def __init__(self, rules: Iterable[RuleFactory] | None = None, **options: Any) -> None:
-        self._added: list[Rule] | tuple[Rule, ...] = []
+        self._added: list[Rule] = []
         super().__init__(**options)
         self._merges = self._matcher.merge_slashes
         self._remap = False  # a plan is in order from the start
-        self._usual = self.floor_plan.usual
+        self._expected = self.floor_plan.latest_rules
         self._forget_plan()
         for each in rules or ():
             self.add(each)
 
     def add(self, rulefactory: RuleFactory) -> None:
         """Add a rule, or what a factory of rules gives. A rule that is not shared is compiled here and now."""
-        if not isinstance(self._added, list):
-            self._forget_plan()
         for rule in rulefactory.get_rules(self):
-            if type(rule) is not SharedRule or rule.map is None:
+            if type(rule) is not SharedRule:
                 rule.bind(self)
-            self._added.append(rule)  # type: ignore[union-attr]  # a list, now that the plan is forgotten
+            with self._remap_lock:  # other threads may be asking for the plan
+                self._added.append(rule)
+                self._forget_plan()
 
     def planned(self, planned: PlannedRule) -> Rule:
         """Return a rule for this map: shared where it can be."""
@@ -252,17 +267,18 @@ class TenantMap(Map):
             return planned.own()
         options = (self.default_subdomain, self.strict_slashes, self._merges, self.host_matching)
         here = len(self._added)
-        if here < len(self._usual):
-            expected: Any = self._usual[here]
-            if planned.is_surely(expected._planned) and expected.map.options == options:
+        if here < len(self._expected):
+            expected: Any = self._expected[here]
+            if planned.equals_plainly(expected._planned) and expected.map.options == options:
                 return cast(Rule, expected)
         return self.floor_plan.rule(planned, options)
 
     def settle(self) -> None:
         """Take the plan of the rules. Done at the first use too, if nobody called it."""
-        plan = self.floor_plan.plan(tuple(self._added), self._merges)
-        self._plan, self._added, self._usual = plan, plan.rules, ()  # the plan lives as long as a map that has it
-        self._rules_by_endpoint, self._matcher = plan.by_endpoint, plan.matcher  # type: ignore[assignment]  # read only
+        with self._remap_lock:
+            plan = self.floor_plan.plan(tuple(self._added), self._merges)
+            self._plan, self._expected = plan, ()  # the plan lives as long as a map that has it
+            self._rules_by_endpoint, self._matcher = plan.by_endpoint, plan.matcher  # type: ignore[assignment]  # read only
 
     @property
     def merge_slashes(self) -> bool:
@@ -276,11 +292,11 @@ class TenantMap(Map):
 
     def _compiles_as_others(self) -> bool:
         sorts = self.sort_parameters or self.sort_key is not None
-        converters, usual = self.converters, self.default_converters
-        return not sorts and (converters == usual or all(converters.get(name) is usual[name] for name in usual))
+        own, defaults = self.converters, self.default_converters
+        # Most often they are the same, which is seen at once.
+        return not sorts and (own == defaults or all(own.get(name) is defaults[name] for name in defaults))
 
     def _forget_plan(self) -> None:
-        self._added = list(self._added)
         self.__dict__.pop("_matcher", None)
         self.__dict__.pop("_rules_by_endpoint", None)
 
@@ -288,13 +304,13 @@ class TenantMap(Map):
         if name not in ("_matcher", "_rules_by_endpoint"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         self.settle()
-        return self.__dict__[name]
+        return getattr(self, name)  # another thread may have added a rule since
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in ("sort_parameters", "sort_key") and self._added:  # which rules ask their map for
-            self._forget_plan()
             self._added = [self._owned(rule) for rule in self._added]
+            self._forget_plan()
 
     def _owned(self, rule: Rule) -> Rule:
         if not isinstance(rule, SharedRule):

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .doors import fold_host, fold_path
 
@@ -65,6 +65,12 @@ def _unique(values: list[str]) -> list[str]:
     return values
 
 
+def _all_or_some(value: object) -> object:
+    if value != "all" and not isinstance(value, list):
+        raise ValueError(f'{value!r} is neither "all" nor a list of tenants; expected one of these, like ["acme"]')
+    return value
+
+
 def _flask_config(values: dict[str, Any]) -> dict[str, Any]:
     for key in values:
         if not key.isupper():
@@ -101,6 +107,12 @@ Endpoint = Annotated[str, _matching(_ENDPOINT, "an endpoint like 'front.index'")
 Host = Annotated[str, AfterValidator(fold_host)]
 Hosts = Annotated[list[Host], AfterValidator(_unique)]
 Names = Annotated[list[Name], AfterValidator(_unique)]
+
+
+Warm = Annotated[
+    Annotated[list[str], AfterValidator(_unique)] | Literal["all"],
+    BeforeValidator(_all_or_some),
+]
 
 
 class _Table(BaseModel):
@@ -145,7 +157,7 @@ class PlatformTable(_Table):
     """Tenants' apps that one worker keeps built; beyond it the least recently used one is dropped."""
     open_databases: int = Field(default=64, ge=1)
     """Idle database connections that one worker keeps open."""
-    warm: Annotated[list[str], AfterValidator(_unique)] | Literal["all"] = Field(default_factory=list)
+    warm: Warm = Field(default_factory=list)
     """Tenants whose apps are built once, before the workers are forked, which share them; 'all' is as many as fit."""
 
 

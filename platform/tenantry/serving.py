@@ -43,11 +43,12 @@ def check_before_start(server: Any) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        _take_up(Registry.from_file(_FILE))
+        registry = Registry.from_file(_FILE)
+        for address in server.cfg.address:
+            _check_free(address)
+        _take_up(registry)
     except TenantryError as error:
         _stop(str(error))
-    for address in server.cfg.address:
-        _check_free(address)
 
 
 def check_before_reload(server: Any) -> None:
@@ -55,15 +56,14 @@ def check_before_reload(server: Any) -> None:
     try:
         warmth.check_code()
         registry = Registry.from_file(_FILE)
-        good = last_good.get(registry.settings.file)
-        known = good.registry if good else registry
-        if refused := last_good.new_ones(_check_apart(), registry, known):
+        if refused := last_good.new_ones(_check_apart(), registry, _known(registry)):
             raise ConfigError(refused)
         if Registry.from_file(_FILE) != registry:
             raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
+        warmth.check_code()  # and not only before the check, which takes its time
         _take_up(registry)
     except Exception as error:  # whatever it is, it must not take the master down
-        server.log.error("%s\n%s", error, _REFUSED)
+        server.log.error("%s\n%s", error, _REFUSED if warmth.has_code() else f"{_REFUSED} {_CODE_IS_READ}")
     else:
         announce(server)
 
@@ -89,10 +89,17 @@ def _limits() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
-_REFUSED = (
-    "The configuration of before goes on being served. (Code is not kept: where a blueprint is broken, the tenants "
-    "that have it answer 503 until it is mended and gunicorn reloaded.)"
+_REFUSED = "The configuration of before goes on being served."
+_CODE_IS_READ = (
+    "(Code is not kept: where a blueprint is broken, the tenants that have it answer 503 until it is mended and "
+    "gunicorn reloaded.)"
 )
+
+
+def _known(registry: Registry) -> Registry:
+    """Return the registry that is served. Not its platform, which nobody may hold when another takes its place."""
+    good = last_good.get(registry.settings.file)
+    return good.registry if good else registry
 
 
 def _take_up(registry: Registry) -> None:

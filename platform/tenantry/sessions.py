@@ -46,8 +46,8 @@ class TenantSession(SecureCookieSession):
     def load(self) -> None:
         """Read it from its cookie, if that was not done yet."""
         if self._load is not None:
-            load, self._load = self._load, None
-            dict.update(self, load())  # not as a change
+            dict.update(self, self._load())  # not as a change
+            self._load = None  # only now, as another thread of this request may be reading too
 
     @property
     def is_unread(self) -> bool:
@@ -62,6 +62,8 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     too cannot make one tenant overwrite another's. Its prefix makes browsers keep it to one host (``__Host-``, at host
     doors) or to https (``__Secure-``, at path doors): RFC 6265bis, section 4.1.3.
     """
+
+    session_class = TenantSession  # type: ignore[assignment]  # which takes how it is read, not what is in it
 
     def get_cookie_name(self, app: Flask) -> str:
         name = f"{cast('TenantApp', app).tenant.slug}{_NAME}"
@@ -89,9 +91,9 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     def open_later(self, app: Flask, request: Request) -> TenantSession:
         """Return the session of a request, to be read when it is used: not before the request's context is pushed."""
         sent = request.environ.get("HTTP_COOKIE")
-        if sent is None or f"{cast('TenantApp', app).tenant.slug}{_NAME}=" not in sent:
-            return TenantSession()
-        return TenantSession(partial(self._read, app, request))
+        if sent is None or f"{cast('TenantApp', app).tenant.slug}{_NAME}" not in sent:
+            return self.session_class()
+        return self.session_class(partial(self._read, app, request))
 
     def _read(self, app: Flask, request: Request) -> Mapping[str, Any]:
         # A browser may send several of one name, as another tenant's page can set one for a longer path.

@@ -122,8 +122,10 @@ class SqliteDatabases:
         try:
             yield connection
         finally:
-            connection.rollback()
-            self.take_back(file, connection)
+            try:
+                connection.rollback()
+            finally:
+                self.take_back(file, connection)
 
     @contextmanager
     def direct(self, file: DatabaseFile, mode: str, *, enforce: bool = True) -> Iterator[Connection]:
@@ -145,6 +147,7 @@ class SqliteDatabases:
         while file is None and self._idle:
             self._close_oldest()
         while file is not None and (connection := self._take_idle(file)):
+            self._forget(file, connection)
             connection.close()
 
     def _take_idle(self, file: DatabaseFile) -> Connection | None:
@@ -158,10 +161,12 @@ class SqliteDatabases:
         return None
 
     def _close_oldest(self) -> None:
-        with suppress(KeyError):  # another thread has closed the last one
+        try:
             connection, file = self._idle.popitem(last=False)
-            self._forget(file, connection)
-            connection.close()
+        except KeyError:  # another thread has closed the last one
+            return
+        self._forget(file, connection)
+        connection.close()
 
     def _forget(self, file: DatabaseFile, connection: Connection) -> None:
         kept = self._by_file.get(file, [])

@@ -52,6 +52,12 @@ class TenantDialect(SQLiteDialect_pysqlite):
         except sqlite3.OperationalError as error:
             _raise(error, context)
 
+    def do_execute_no_params(self, cursor: Any, statement: str, context: ExecutionContext | None = None) -> None:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError as error:
+            _raise(error, context)
+
     def do_executemany(
         self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None
     ) -> None:

@@ -111,8 +111,28 @@ class TenantTemplate(Template):
     ) -> Template:
         """Jinja's, but of what is shared it makes functions for this environment, and executes no module."""
         if isinstance(code, SharedTemplate):
-            return cls.from_module_dict(environment, code.module_for(environment), globals)
+            return _OfShared.from_module_dict(environment, code.module_for(environment), globals)
         return super().from_code(environment, code, globals, uptodate)
+
+
+class _OfShared(TenantTemplate):
+    """A template that cannot look whether its file has changed. Should it ever be asked to, it is loaded anew."""
+
+    is_up_to_date = False
+
+
+class TemplateCache(dict[Any, Template]):
+    """The templates of one environment, as many as Jinja's own cache holds, which takes a lock for each look-up.
+
+    This one starts anew when it is full.
+    """
+
+    capacity = 400  # under the name by which Jinja asks for it when an environment is overlaid
+
+    def __setitem__(self, key: Any, template: Template) -> None:
+        if len(self) >= self.capacity:
+            self.clear()
+        super().__setitem__(key, template)
 
 
 class TenantEnvironment(FlaskEnvironment):
@@ -139,7 +159,7 @@ class TemplateCode(BytecodeCache):
         bucket = Bucket(environment, name, "")
         settings = _settings_of(environment)
         if settings is not None and filename is not None and not _is_tenants_own(environment, filename):
-            code, shared = self._find((settings, name, filename, source), environment)
+            code, shared = self._find((settings, name, os.fspath(filename), source), environment)
             # A template that will look whether its file has changed has to be one of Jinja's.
             has_to_look = environment.auto_reload or environment.template_class is not TenantTemplate
             bucket.code = code if has_to_look or not shared.fits else shared  # type: ignore[assignment]  # for from_code
@@ -216,7 +236,7 @@ def _changes(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Hashable:
 
 def _is_tenants_own(environment: Environment, filename: str) -> bool:
     tenant = cast("TenantApp", cast(Any, environment).app).tenant
-    return filename.startswith((f"{tenant.folder}{os.sep}", f"{tenant.state}{os.sep}"))
+    return os.fspath(filename).startswith((f"{tenant.folder}{os.sep}", f"{tenant.state}{os.sep}"))
 
 
 def _unseeing(environment: Environment) -> Environment:

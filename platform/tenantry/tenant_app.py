@@ -21,11 +21,11 @@ from werkzeug.utils import cached_property
 
 from . import db
 from .binding import bind_to_home, bind_to_request
-from .error_pages import SHARED_ABORTER, error_page
+from .error_pages import LateAborter, error_page
 from .floor_plan import PlannedRule
 from .languages import current_language, gettext, language_name, ngettext
 from .sessions import TenantSessionInterface
-from .template_code import TenantEnvironment
+from .template_code import TemplateCache, TenantEnvironment
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -77,10 +77,9 @@ class TenantApp(Flask):
     def __init__(
         self, *args: Any, tenant: Tenant | None = None, platform: Platform | None = None, **kwargs: Any
     ) -> None:
-        # Always there on the factory's apps; see the class docstring.
-        self.tenant: Tenant = tenant  # type: ignore[assignment]
-        self.platform: Platform = platform  # type: ignore[assignment]
-        self.signer: TenantSigner = None  # type: ignore[assignment]
+        self.tenant: Tenant = tenant  # type: ignore[assignment]  # always there on the factory's apps
+        self.platform: Platform = platform  # type: ignore[assignment]  # as above
+        self.signer: TenantSigner = None  # type: ignore[assignment]  # as above
         self.overlay: Path | None = None
         self.source: Tenant | None = None
         self.sure_until = 0.0
@@ -88,13 +87,20 @@ class TenantApp(Flask):
         self.first_content: list[tuple[str, Callable[[], None]]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
-        self.url_map_class, self.url_rule_class = Flask.url_map_class, Flask.url_rule_class
-        self.session_interface = Flask.session_interface
+        self.url_map_class, self.url_rule_class = self._inherited("url_map_class"), self._inherited("url_rule_class")
+        self.session_interface = self._inherited("session_interface")
         # An object of its own, as an extension that changes the class's would change it for every tenant.
-        self.jinja_options = {**Flask.jinja_options}
+        self.jinja_options = {**self._inherited("jinja_options")}
         if platform is not None:
             self._share(platform)
         super().__init__(*args, **kwargs)
+
+    @classmethod
+    def _inherited(cls, name: str) -> Any:
+        """Return what a class sets, past the place that ``__slots__`` keeps here for each app's own."""
+        return next(
+            found for each in cls.__mro__ if each is not TenantApp and (found := vars(each).get(name)) is not None
+        )
 
     def _share(self, platform: Platform) -> None:
         """Take what all tenants share."""
@@ -104,8 +110,8 @@ class TenantApp(Flask):
         self.jinja_options |= {"cache_size": -1, "bytecode_cache": platform.template_code}
 
     def make_aborter(self) -> Aborter:
-        """Flask's, which holds a table of all errors; an app that asks for none of its own has the one for all."""
-        return SHARED_ABORTER if self.platform is not None and self.aborter_class is Aborter else super().make_aborter()
+        """Flask's, but its table of all errors is made when it is first used."""
+        return LateAborter() if self.aborter_class is Aborter else super().make_aborter()
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
         """Flask's, but an endpoint's name is one string for all tenants."""
@@ -141,7 +147,7 @@ class TenantApp(Flask):
     def request_context(self, environ: WSGIEnvironment) -> RequestContext:
         """Flask's, but the session is opened when it is first used."""
         interface = self.session_interface
-        if not isinstance(interface, TenantSessionInterface):  # one that an extension put in its place
+        if type(interface) is not TenantSessionInterface:  # one that an extension put in its place
             return super().request_context(environ)
         request = self.request_class(environ)
         request.json_module = self.json
@@ -182,6 +188,8 @@ class TenantApp(Flask):
                 "language_name": language_name,
                 "navigation": self.navigation,
             }
+            if type(environment.cache) is dict:  # unless an extension chose another
+                environment.cache = TemplateCache()
         return environment
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:

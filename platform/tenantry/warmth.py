@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
-from .errors import StateError, TenantUnavailable
+from .errors import StateError, explain
 
 if TYPE_CHECKING:
     from .app import Platform
@@ -24,19 +24,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tenantry")
 
-#: The files of the code that the master holds for its workers, each with the time at which it was changed last.
+#: The files of all code that the master holds for its workers, each with the time that it had when it was first seen.
 _loaded: dict[Path, int] = {}
 
 
 def warm_up(platform: Platform) -> None:
     """Build the apps of the warm tenants. One that cannot be built is logged, and tried again by the workers."""
-    for slug in warm_slugs(platform.registry):
+    slugs = warm_slugs(platform.registry)
+    for slug in slugs:
         try:
             _compile_templates(platform.tenant_app(slug))
-        except TenantUnavailable:
-            log.warning("Tenant '%s' could not be warmed up.", slug)
-    if len(platform.live):
-        _loaded.update(_code_below(platform.registry.settings.root))
+        except Exception as error:  # whatever its code or its loader raises, it must not end the start for all
+            log.warning(
+                "Tenant '%s' could not be warmed up (%s). Its workers try again; where its code was mended since, "
+                "restart gunicorn.",
+                slug,
+                explain(error),
+            )
+    if slugs:
+        for file in _code() - _loaded.keys():
+            _loaded[file] = _changed(file)
 
 
 def warm_slugs(registry: Registry) -> list[str]:
@@ -45,6 +52,11 @@ def warm_slugs(registry: Registry) -> list[str]:
     warm = registry.settings.warm
     chosen = served if warm == "all" else [slug for slug in warm if slug in served]
     return chosen[: registry.settings.live_tenants]
+
+
+def has_code() -> bool:
+    """Whether this process holds code that a reload would not read again."""
+    return bool(_loaded)
 
 
 def freeze() -> None:
@@ -79,9 +91,8 @@ def _compile_templates(app: TenantApp) -> None:
             continue  # a picture among the templates, or a mistake in one; 'tenantry check' tells those
 
 
-def _code_below(root: Path) -> dict[Path, int]:
-    files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    return {file: _changed(file) for file in files if file.is_relative_to(root)}
+def _code() -> set[Path]:
+    return {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
 
 
 def _changed(file: Path) -> int:
