@@ -7,10 +7,11 @@ import random
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, request, session, stream_with_context, url_for
@@ -392,6 +393,65 @@ def test_no_increment_is_lost(platform: Platform, acme: Any) -> None:
     assert statuses.count(200) > 80
     with platform.tenant("acme"):
         assert words() == [f"count-{statuses.count(200)}"]
+
+
+def test_writers_of_one_process_take_turns(platform: Platform) -> None:
+    """Each holds the lock for 30 ms; if they slept and asked again, some would not get it within a second."""
+    with platform.tenant("acme"):
+        add("count-0")
+
+    def write(number: int) -> bool:
+        with platform.tenant("acme"):
+            add(f"x{number}")
+            db.session.flush()
+            time.sleep(0.03)
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write, range(80)))
+    with platform.tenant("acme"):
+        assert len(words()) == 81
+
+
+def test_a_turn_is_given_up_even_if_the_connection_breaks(platform: Platform) -> None:
+    with pytest.raises(Exception, match="closed database"):
+        with platform.tenant("acme"):
+            add("lost")
+            db.session.flush()
+            cast(Any, db.session.connection().connection.dbapi_connection).close()
+    with platform.tenant("acme"):
+        add("kept")
+    with platform.tenant("acme"):
+        assert words() == ["kept"]
+    assert platform.databases.lent == 0
+
+
+def test_writers_that_wait_for_each_others_tenants_do_not_wait_for_ever(platform: Platform) -> None:
+    start = threading.Barrier(2)
+    ended: list[str] = []
+
+    def write(outer: str, inner: str) -> None:
+        try:
+            with platform.tenant(outer):
+                add(outer)
+                db.session.flush()
+                start.wait()
+                with platform.tenant(inner):
+                    add(inner)
+            ended.append("kept")
+        except DatabaseBusy:
+            ended.append("busy")
+
+    platform.tenant_app("acme"), platform.tenant_app("globex")
+    threads = [threading.Thread(target=write, args=pair) for pair in (("acme", "globex"), ("globex", "acme"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(ended) in (["busy", "busy"], ["busy", "kept"])
+    for slug in ("acme", "globex"):
+        with platform.tenant(slug):
+            add("after")
 
 
 def test_a_writer_that_waits_too_long_is_told_503_with_retry_after(platform: Platform, globex: Any) -> None:

@@ -53,7 +53,7 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_at_first", "_connection", "_databases", "database", "mode", "session")
+    __slots__ = ("_at_first", "_connection", "_databases", "_turn", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
@@ -62,6 +62,7 @@ class UnitOfWork:
         self._make_sure()
         self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
+        self._turn = self._connection.info["turn"]
         self._at_first = 0 if mode == "read" else self._changes()  # one that reads cannot change anything
         self.session = Session(self._connection)
 
@@ -112,6 +113,7 @@ class UnitOfWork:
         try:
             self.session.close()
         finally:
+            self._turn.give_up()  # done already, unless the connection broke
             self._databases.take_back(self.database, self._connection)
 
 

@@ -19,12 +19,10 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from . import sqlite_dialect
 from .errors import DatabaseReplaced
 from .files import give_to_owner_of
+from .sqlite_dialect import BUSY_TIMEOUT, URL, Turn
 
-#: Milliseconds that a statement waits for another writer of the same tenant before it gives up.
-BUSY_TIMEOUT = 1000
 #: How many files SQLite has open for one connection: the database, its log, and the index of that.
 FILES_OF_A_DATABASE = 3
 #: Name of the copy of the deed, beside the database.
@@ -84,7 +82,8 @@ class SqliteDatabases:
         self._lent: set[int] = set()
         self._idle: OrderedDict[Connection, DatabaseFile] = OrderedDict()
         self._by_file: dict[DatabaseFile, list[Connection]] = {}
-        self.engine: Engine = create_engine(sqlite_dialect.URL, creator=self._open, poolclass=NullPool)
+        self._write_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+        self.engine: Engine = create_engine(URL, creator=self._open, poolclass=NullPool)
         _TABLES.add(self)
 
     @property
@@ -182,10 +181,15 @@ class SqliteDatabases:
             connection = self.engine.connect()  # it calls _open at once, in this thread
         finally:
             del self._opening.file
+        connection.info["turn"] = self._turn(file)
         if not file.is_there():
             connection.close()
             raise DatabaseReplaced()
         return connection
+
+    def _turn(self, file: DatabaseFile) -> Turn:
+        # The lock lives as long as a connection to the file. Two threads may make two, and meet at SQLite's own then.
+        return Turn(self._write_locks.setdefault(file.path, threading.Lock()))
 
     def _open(self) -> sqlite3.Connection:
         file: DatabaseFile = self._opening.file

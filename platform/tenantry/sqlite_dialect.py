@@ -1,11 +1,15 @@
 """SQLAlchemy's SQLite, with transactions that begin as the unit of work asks, and errors in words of our own.
 
+Writers of one file queue for a lock of this process before they ask SQLite for its own, for which they would have to
+sleep and ask again: so only as many contend there as there are processes, and who came first is served soon.
+
 A dialect and not listeners: with an engine's events, SQLAlchemy looks for listeners at every step of every statement.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy.dialects import registry
@@ -16,6 +20,9 @@ from .errors import DatabaseBusy, ReadOnlyUnit
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExecutionContext
 
+#: Milliseconds that a writer waits for another one of the same tenant before it gives up; in this process, and then in
+#: others.
+BUSY_TIMEOUT = 1000
 #: The address of an engine of this dialect, whose connections a creator opens.
 URL = "sqlite+tenantry://"
 #: Mode of a unit of work to the statement that begins it: writers take the lock at once.
@@ -23,8 +30,36 @@ _BEGIN = {"read": "BEGIN", "write": "BEGIN IMMEDIATE", "deferred": "BEGIN"}
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+class Turn:
+    """One connection's turn among the writers of its file, in this process.
+
+    :param lock: the lock of the file.
+    """
+
+    __slots__ = ("_has", "_lock")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._has = False
+
+    def take(self) -> None:
+        """Wait for it.
+
+        :raises DatabaseBusy: if it does not come within :data:`BUSY_TIMEOUT`.
+        """
+        if not self._has and not self._lock.acquire(timeout=BUSY_TIMEOUT / 1000):
+            raise DatabaseBusy()
+        self._has = True
+
+    def give_up(self) -> None:
+        """Let the next one have it, if this connection has it."""
+        if self._has:
+            self._has = False
+            self._lock.release()
+
+
 class TenantDialect(SQLiteDialect_pysqlite):
-    """pysqlite's. What a connection is for stands in its ``info["mode"]``: ``read``, ``write`` or ``deferred``."""
+    """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write`` or ``deferred``) and its ``turn``."""
 
     supports_statement_cache = True
 
@@ -32,19 +67,29 @@ class TenantDialect(SQLiteDialect_pysqlite):
         info, raw = dbapi_connection.info, dbapi_connection.dbapi_connection
         mode = info.get("mode", "write")
         query_only = mode == "read"  # readers may not write at all
+        if mode == "write":
+            info["turn"].take()
         try:
             if info.get("query_only", False) is not query_only:
                 raw.execute(f"PRAGMA query_only = {int(query_only)}")
                 info["query_only"] = query_only
             raw.execute(_BEGIN[mode])
         except sqlite3.OperationalError as error:
+            info["turn"].give_up()
             _raise(error)
 
     def do_commit(self, dbapi_connection: Any) -> None:
         try:
             dbapi_connection.commit()
         except sqlite3.OperationalError as error:
-            _raise(error)
+            _raise(error)  # the transaction is still open, and rolled back next
+        _give_up(dbapi_connection)
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        try:
+            dbapi_connection.rollback()
+        finally:
+            _give_up(dbapi_connection)
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None) -> None:
         try:
@@ -65,6 +110,15 @@ class TenantDialect(SQLiteDialect_pysqlite):
             cursor.executemany(statement, parameters)
         except sqlite3.OperationalError as error:
             _raise(error, context)
+
+
+def _give_up(dbapi_connection: Any) -> None:
+    try:
+        turn = dbapi_connection.info.get("turn")
+    except NotImplementedError:  # the first connection of an engine, by which SQLAlchemy gets to know SQLite
+        return
+    if turn is not None:
+        turn.give_up()
 
 
 def _raise(error: sqlite3.OperationalError, context: ExecutionContext | None = None) -> NoReturn:
