@@ -21,7 +21,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from .errors import DatabaseReplaced
 from .files import give_to_owner_of
-from .sqlite_dialect import BUSY_TIMEOUT, URL, Turn
+from .sqlite_dialect import BUSY_TIMEOUT, URL
+from .turns import Queue, Turn
 
 #: How many files SQLite has open for one connection: the database, its log, and the index of that.
 FILES_OF_A_DATABASE = 3
@@ -82,7 +83,7 @@ class SqliteDatabases:
         self._lent: set[int] = set()
         self._idle: OrderedDict[Connection, DatabaseFile] = OrderedDict()
         self._by_file: dict[DatabaseFile, list[Connection]] = {}
-        self._write_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+        self._writers: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
         self.engine: Engine = create_engine(URL, creator=self._open, poolclass=NullPool)
         _TABLES.add(self)
 
@@ -188,8 +189,8 @@ class SqliteDatabases:
         return connection
 
     def _turn(self, file: DatabaseFile) -> Turn:
-        # The lock lives as long as a connection to the file. Two threads may make two, and meet at SQLite's own then.
-        return Turn(self._write_locks.setdefault(file.path, threading.Lock()))
+        # A queue lives as long as a connection to the file. Two threads may make two, and meet at SQLite's lock then.
+        return Turn(self._writers.setdefault(file.path, Queue()))
 
     def _open(self) -> sqlite3.Connection:
         file: DatabaseFile = self._opening.file

@@ -1,7 +1,7 @@
 """SQLAlchemy's SQLite, with transactions that begin as the unit of work asks, and errors in words of our own.
 
-Writers of one file queue for a lock of this process before they ask SQLite for its own, for which they would have to
-sleep and ask again: so only as many contend there as there are processes, and who came first is served soon.
+Writers of one file queue in this process before they ask SQLite for its lock, for which they would have to sleep and
+ask again: so only as many contend there as there are processes.
 
 A dialect and not listeners: with an engine's events, SQLAlchemy looks for listeners at every step of every statement.
 """
@@ -9,13 +9,13 @@ A dialect and not listeners: with an engine's events, SQLAlchemy looks for liste
 from __future__ import annotations
 
 import sqlite3
-import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from .errors import DatabaseBusy, ReadOnlyUnit
+from .turns import Turn
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExecutionContext
@@ -30,34 +30,6 @@ _BEGIN = {"read": "BEGIN", "write": "BEGIN IMMEDIATE", "deferred": "BEGIN"}
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-class Turn:
-    """One connection's turn among the writers of its file, in this process.
-
-    :param lock: the lock of the file.
-    """
-
-    __slots__ = ("_has", "_lock")
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._has = False
-
-    def take(self) -> None:
-        """Wait for it.
-
-        :raises DatabaseBusy: if it does not come within :data:`BUSY_TIMEOUT`.
-        """
-        if not self._has and not self._lock.acquire(timeout=BUSY_TIMEOUT / 1000):
-            raise DatabaseBusy()
-        self._has = True
-
-    def give_up(self) -> None:
-        """Let the next one have it, if this connection has it."""
-        if self._has:
-            self._has = False
-            self._lock.release()
-
-
 class TenantDialect(SQLiteDialect_pysqlite):
     """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write`` or ``deferred``) and its ``turn``."""
 
@@ -68,7 +40,7 @@ class TenantDialect(SQLiteDialect_pysqlite):
         mode = info.get("mode", "write")
         query_only = mode == "read"  # readers may not write at all
         if mode == "write":
-            info["turn"].take()
+            _take(info["turn"])
         try:
             if info.get("query_only", False) is not query_only:
                 raw.execute(f"PRAGMA query_only = {int(query_only)}")
@@ -110,6 +82,11 @@ class TenantDialect(SQLiteDialect_pysqlite):
             cursor.executemany(statement, parameters)
         except sqlite3.OperationalError as error:
             _raise(error, context)
+
+
+def _take(turn: Turn) -> None:
+    if not turn.take(BUSY_TIMEOUT / 1000):
+        raise DatabaseBusy()
 
 
 def _give_up(dbapi_connection: Any) -> None:
