@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from conftest import ROOT, environ_without_tenantry
 from tenantry import Platform, TenantApp, create_app
 from tenantry.errors import BadSetup, ImportFailed, TenantUnavailable
+from tenantry.keys import KeyRing
 from tenantry.testing import TWO_TENANTS, client_of, make_platform
 
 Write = Callable[[str, str], Path]
@@ -125,6 +127,20 @@ def test_a_setting_may_name_the_tenants_own_folder(tmp_path: Path, shop: str) ->
         assert app.config["DATABASE"] == str(tmp_path / "var" / "tenants" / slug / "instance" / "shop.sqlite")
         assert Path(app.config["DATABASE"]).parent.is_dir()
         assert app.config["CACHE"] == {"PREFIX": f"{slug}:", "ALL": [slug]}
+
+
+def test_a_rotation_reaches_an_app_whose_requests_sign_nothing(
+    tmp_path: Path, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = make(tmp_path, shop)
+    client = client_of(platform, "acme")
+    before = client.get("/shop/config/SECRET_KEY").get_json()["value"]
+    KeyRing(platform.keys.path).rotate()  # as the operator's command does, in another process
+    monkeypatch.setattr("tenantry.keys.HEAD_START", 0)
+    deadline = time.monotonic() + 15
+    while client.get("/shop/config/SECRET_KEY").get_json()["value"] == before:
+        assert time.monotonic() < deadline, "the new key was never taken up"
+        time.sleep(0.1)
 
 
 def test_a_rotation_renews_the_keys_of_live_apps(tmp_path: Path, shop: str) -> None:
@@ -543,3 +559,32 @@ def test_flasks_own_command_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert "help.index" in done.stdout
     assert "demo.add" in done.stdout
+
+
+def test_a_list_or_table_of_the_configuration_is_never_two_tenants(tmp_path: Path, package: str, write: Write) -> None:
+    """Equal configuration is one object in the registry, so it is immutable there, and a copy in each app."""
+    write(f"{package}/nothing.py", "from flask import Blueprint\nbp = Blueprint('nothing', __name__)\n")
+    more = "[defaults.config]\nLIST = [1, { A = [2] }]\nTABLE = { B = { C = 3 } }\n"
+    platform = make_platform(tmp_path, toml(package) + more)
+    acme = platform.tenant_app("acme")
+    with pytest.raises(AttributeError):
+        acme.tenant.config["LIST"].append("acme's")
+    with pytest.raises(TypeError):
+        acme.tenant.config["LIST"][1]["A"] = "acme's"
+    with pytest.raises(TypeError):
+        acme.tenant.config["TABLE"]["B"]["C"] = "acme's"
+    acme.config["LIST"].append("acme's")
+    acme.config["LIST"][1]["A"].append("acme's")
+    acme.config["TABLE"]["B"]["C"] = "acme's"
+    globex = platform.tenant_app("globex")
+    assert globex.config["LIST"] == [1, {"A": [2]}]
+    assert globex.config["TABLE"] == {"B": {"C": 3}}
+    platform.live.drop(acme)
+    assert platform.tenant_app("acme").config["LIST"] == [1, {"A": [2]}]
+
+
+def test_what_an_extension_does_to_the_session_interface_is_that_tenants(tmp_path: Path, package: str) -> None:
+    platform = make_platform(tmp_path, toml(package))
+    acme, globex = platform.tenant_app("acme"), platform.tenant_app("globex")
+    acme.session_interface.get_cookie_samesite = lambda app: "None"  # type: ignore[method-assign]
+    assert globex.session_interface.get_cookie_samesite(globex) == "Lax"

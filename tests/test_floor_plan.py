@@ -542,20 +542,29 @@ def test_a_rule_from_configuration_makes_the_map_of_that_tenant_its_own(
 
 
 def test_an_extension_can_ask_for_rules_that_can_be_changed(tmp_path: Path, shop: str, write: Write) -> None:
+    """All of them, also those that were there before it came: Flask's static files, and the look."""
     write(
         f"{shop}_ext.py",
         """
         from werkzeug.routing import Rule
 
         def init_app(app):
-            app.url_rule_class = Rule
+            if app.tenant.slug == "acme":
+                app.url_rule_class = Rule
+                for rule in app.url_map.iter_rules():
+                    rule.strict_slashes = False
+                    rule.note = "acme"
         """,
     )
-    _, acme, _ = two_apps(tmp_path, f'blueprints = "{shop}"\nextensions = ["{shop}_ext:init_app"]')
-    [rule] = acme.url_map.iter_rules("shop.item")
-    rule.note = "acme"  # type: ignore[attr-defined]
-    assert type(rule) is Rule
-    assert rule.map is acme.url_map
+    platform, acme, globex = two_apps(tmp_path, f'blueprints = "{shop}"\nextensions = ["{shop}_ext:init_app"]')
+    assert {type(rule) for rule in acme.url_map.iter_rules()} == {Rule}
+    assert all(rule.map is acme.url_map for rule in acme.url_map.iter_rules())
+    assert acme.url_rule_class is Rule
+    assert not any(hasattr(rule, "note") for rule in globex.url_map.iter_rules())
+    assert {type(rule) for rule in globex.url_map.iter_rules()} == {SharedRule}
+    for slug in ("acme", "globex"):
+        assert client_of(platform, slug).get("/shop/item/1").status_code == 200
+        assert client_of(platform, slug).get("/-/theme.css").status_code == 200
 
 
 def test_a_map_put_in_place_of_ours_is_used(tmp_path: Path, shop: str, write: Write) -> None:

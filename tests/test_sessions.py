@@ -224,6 +224,13 @@ def test_a_page_that_uses_no_session_does_not_read_it(platform: Platform, readin
     assert len(readings) == 1
 
 
+def test_only_some_of_very_many_cookies_of_one_name_are_tried(platform: Platform, readings: list[str]) -> None:
+    name = login(platform, "acme", True).partition("=")[0]
+    readings.clear()
+    assert ask(platform, "acme", True, "; ".join([f"{name}=a.b"] * 5000)).text == "anonymous"
+    assert len(readings) == 8
+
+
 def test_every_answer_prolongs_a_permanent_session_as_in_flask(platform: Platform, readings: list[str]) -> None:
     client = client_of(platform, "acme")
     client.post("/login/ann?for_long=yes")

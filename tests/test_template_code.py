@@ -262,6 +262,7 @@ def test_an_overlay_that_extends_what_is_shared(shop: Shop, write: Write) -> Non
         pytest.param("app.jinja_env.undefined = Loud", "1\n2 #", "1\n2 #", id="own undefined"),
         pytest.param("app.jinja_env.add_extension(Shout)", "1\nTWO #", "1\n2 #", id="own extension"),
         pytest.param("app.jinja_env.code_generator_class = Generator", "1\n2 #", "1\n2 #", id="own code generator"),
+        pytest.param("app.jinja_env.getitem = lambda *a: 'acme'", "1\n2 #", "1\n2 #", id="a method of its own"),
         pytest.param("app.jinja_environment = Own", "1\n2 #", "1\n2 #", id="own environment class"),
     ],
 )

@@ -199,6 +199,7 @@ def test_the_platform_of_before_is_gone_after_a_reload(shop: Site, monkeypatch: 
     class Master:
         class log:
             error = staticmethod(lambda *args: pytest.fail(str(args)))
+            info = staticmethod(lambda *args: None)
 
         address: ClassVar[list[Any]] = []
         cfg = SimpleNamespace(address=[])
@@ -275,6 +276,16 @@ def test_warming_compiles_the_templates_and_what_is_none_is_left_alone(shop: Sit
     assert len(platform.live) == 2
 
 
+def test_code_that_changed_while_it_was_warmed_up_counts_as_changed(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Platform(Registry.from_file(shop.configure()))
+    monkeypatch.setattr("tenantry.warmth._STARTED", shop.views.stat().st_mtime_ns - 1)
+    warm_up(platform)
+    with pytest.raises(StateError, match="has changed"):
+        check_code()
+
+
 def test_code_that_is_gone_counts_as_changed(shop: Site) -> None:
     platform = Platform(Registry.from_file(shop.configure()))
     warm_up(platform)
@@ -284,12 +295,16 @@ def test_code_that_is_gone_counts_as_changed(shop: Site) -> None:
     shop.views.unlink()
     with pytest.raises(StateError, match="has changed"):
         check_code()
-    shop.views.write_text(content)
-    os.utime(shop.views, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    shop.views.write_text(content + "# more")
+    with pytest.raises(StateError, match="has changed"):
+        check_code()
+    shop.views.write_text(content)  # at another time, but as it was
+    assert shop.views.stat().st_mtime_ns != stat.st_mtime_ns
     check_code()
 
 
 @pytest.fixture(autouse=True)
 def nothing_stays_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenantry.warmth._loaded", {})
+    monkeypatch.setattr("tenantry.warmth._STARTED", 2**62)  # as if the process had begun after the files were written
     assert gc.get_freeze_count() == 0

@@ -147,6 +147,7 @@ class Platform:
         now = monotonic()
         if now < app.sure_until:
             return app
+        self.keys.active()  # so that a rotation reaches extensions too, where nothing is signed by us
         if not app.database.is_there():
             self.live.drop(app)
             self.databases.close_idle(app.database)

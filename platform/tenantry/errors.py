@@ -167,7 +167,7 @@ class SharedRuleChanged(TenantryError, AttributeError):
     def __str__(self) -> str:
         return (
             f"'{self.name}' of {self.what} cannot be changed, as tenants share it. To let an app have rules of its "
-            "own, set app.url_rule_class = werkzeug.routing.Rule in an extension's init_app, before they are added."
+            "own, first set app.url_rule_class = werkzeug.routing.Rule, in the init_app of an extension."
         )
 
 

@@ -7,7 +7,7 @@ added comes after: the tenant's overlay and overrides.
 from __future__ import annotations
 
 import os
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 #: Names the configuration file where nothing else does.
 CONFIG = "TENANTRY_CONFIG"
-_SESSIONS = TenantSessionInterface()
 
 
 def create_app(tenant: Tenant | str, *, platform: Platform | None = None) -> TenantApp:
@@ -89,7 +88,7 @@ def _make_app(platform: Platform, tenant: Tenant, deed: UUID) -> TenantApp:
         instance_path=str(tenant.state / "instance"),
     )
     app.signer = TenantSigner(TenantKeys(platform.keys, deed))
-    app.session_interface = _SESSIONS
+    app.session_interface = TenantSessionInterface()  # one each, as an extension may change it
     return app
 
 
@@ -106,18 +105,20 @@ def _configure(app: TenantApp) -> None:
         PREFERRED_URL_SCHEME=tenant.settings.scheme,
         MAX_CONTENT_LENGTH=tenant.limits.upload_mb * 1024 * 1024,
     )
-    # A copy, as a list in [defaults] would be one list for all tenants.
-    app.config.from_mapping(_filled_in(deepcopy(dict(tenant.config)), app))
+    app.config.from_mapping(_filled_in(tenant.config, app))
     app.config.from_mapping(secret_keys(app.signer, tenant))
 
 
 def _filled_in(value: Any, app: TenantApp) -> Any:
-    """Put the tenant's instance folder and slug where a setting names them, as in ``{instance_path}/shop.sqlite``."""
+    """Put the tenant's instance folder and slug where a setting names them, as in ``{instance_path}/shop.sqlite``.
+
+    What comes back is the app's own, lists and tables too; what the registry has is one for all tenants, and immutable.
+    """
     if isinstance(value, str):
         return value.replace("{instance_path}", app.instance_path).replace("{slug}", app.tenant.slug)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _filled_in(each, app) for key, each in value.items()}
-    return [_filled_in(each, app) for each in value] if isinstance(value, list) else value
+    return [_filled_in(each, app) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def secret_keys(signer: TenantSigner, tenant: Tenant) -> dict[str, Any]:

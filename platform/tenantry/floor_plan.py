@@ -309,6 +309,11 @@ class TenantMap(Map):
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in ("sort_parameters", "sort_key") and self._added:  # which rules ask their map for
+            self.share_nothing()
+
+    def share_nothing(self) -> None:
+        """Have rules of its own in the place of shared ones, from now on."""
+        with self._remap_lock:
             self._added = [self._owned(rule) for rule in self._added]
             self._forget_plan()
 

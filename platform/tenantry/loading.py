@@ -254,12 +254,14 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
 
 
 def _frozen(value: Any) -> Any:
-    """Return the immutable form of a validated value."""
+    """Return the immutable form of a validated value, to its depths: tenants share what is equal."""
     if isinstance(value, LimitsTable):
         return Limits(**value.model_dump())
     if isinstance(value, list):
-        return tuple(value)
-    return MappingProxyType(value) if isinstance(value, dict) else value
+        return tuple(_frozen(each) for each in value)
+    if isinstance(value, dict):
+        return MappingProxyType({key: _frozen(each) for key, each in value.items()})
+    return value
 
 
 def _one_for_each_place(error: ValidationError, raw: object) -> dict[tuple[str, ...], ErrorDetails]:

@@ -56,6 +56,7 @@ def check_before_reload(server: Any) -> None:
     try:
         warmth.check_code()
         registry = Registry.from_file(_FILE)
+        server.log.info("Checking the configuration of %d tenants before the reload.", len(registry))
         if refused := last_good.new_ones(_check_apart(), registry, _known(registry)):
             raise ConfigError(refused)
         if Registry.from_file(_FILE) != registry:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PURPOSE = "session"
 #: What a cookie's name ends with, after the tenant's slug.
 _NAME = "_session"
+#: How many cookies of that name are looked at; a visitor may send thousands.
+_TRIED = 8
 #: What the cookie of a permanent session begins with. Every answer prolongs it, so it has to be told from the others
 #: before it is read. It is not a sign of base64 or itsdangerous, and has to agree with what is signed.
 _PERMANENT = "~"
@@ -56,7 +58,7 @@ class TenantSession(SecureCookieSession):
 
 
 class TenantSessionInterface(SecureCookieSessionInterface):
-    """Sessions of one tenant. One object serves all apps, as it holds nothing of any.
+    """Sessions of one tenant.
 
     The cookie's name is unique to the tenant, so that a browser which sends the cookies of ``/acme`` to ``/acme/eu``
     too cannot make one tenant overwrite another's. Its prefix makes browsers keep it to one host (``__Host-``, at host
@@ -97,7 +99,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
 
     def _read(self, app: Flask, request: Request) -> Mapping[str, Any]:
         # A browser may send several of one name, as another tenant's page can set one for a longer path.
-        for cookie in request.cookies.getlist(self.get_cookie_name(app)):
+        for cookie in request.cookies.getlist(self.get_cookie_name(app))[:_TRIED]:
             try:
                 found = dict(cast("TenantApp", app).signer.verify(_PURPOSE, cookie.removeprefix(_PERMANENT)))
             except (BadToken, TypeError, ValueError):

@@ -201,6 +201,7 @@ def _settings_of(environment: Environment) -> Hashable | None:
     extensions = environment.extensions
     if (
         type(environment) is not TenantEnvironment
+        or any(callable(getattr(TenantEnvironment, name, None)) for name in vars(environment))
         or environment.is_async
         or environment.finalize is not None
         or environment.code_generator_class is not CodeGenerator

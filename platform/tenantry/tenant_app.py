@@ -15,14 +15,14 @@ from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import Aborter, HTTPException, NotFound
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
 
 from . import db
 from .binding import bind_to_home, bind_to_request
 from .error_pages import LateAborter, error_page
-from .floor_plan import PlannedRule
+from .floor_plan import PlannedRule, TenantMap
 from .languages import current_language, gettext, language_name, ngettext
 from .sessions import TenantSessionInterface
 from .template_code import TemplateCache, TenantEnvironment
@@ -58,6 +58,7 @@ class TenantApp(Flask):
     # With these beside it, an app's dictionary stays as small as a plain Flask's: thirty keys, which Python packs.
     __slots__ = (
         "_canonical",
+        "_url_rule_class",
         "database",
         "first_content",
         "jinja_options",
@@ -71,7 +72,6 @@ class TenantApp(Flask):
         "sure_until",
         "tenant",
         "url_map_class",
-        "url_rule_class",
     )
 
     def __init__(
@@ -87,7 +87,7 @@ class TenantApp(Flask):
         self.first_content: list[tuple[str, Callable[[], None]]] = []
         self.navigation: list[tuple[str, str]] = []
         self.safety_headers: list[tuple[str, str]] = []
-        self.url_map_class, self.url_rule_class = self._inherited("url_map_class"), self._inherited("url_rule_class")
+        self.url_map_class, self._url_rule_class = self._inherited("url_map_class"), self._inherited("url_rule_class")
         self.session_interface = self._inherited("session_interface")
         # An object of its own, as an extension that changes the class's would change it for every tenant.
         self.jinja_options = {**self._inherited("jinja_options")}
@@ -106,8 +106,19 @@ class TenantApp(Flask):
         """Take what all tenants share."""
         self.overlay = self.tenant.folder if self.tenant.folder.is_dir() else None
         self.url_map_class = platform.floor_plan.url_map_class
-        self.url_rule_class = PlannedRule  # type: ignore[assignment]  # a factory of rules, which is all it is used as
+        self._url_rule_class = PlannedRule
         self.jinja_options |= {"cache_size": -1, "bytecode_cache": platform.template_code}
+
+    @property
+    def url_rule_class(self) -> type[Rule]:
+        """The class of URL rules. An app that sets its own has rules of its own, those that were added before too."""
+        return cast(type[Rule], self._url_rule_class)
+
+    @url_rule_class.setter
+    def url_rule_class(self, value: type[Rule]) -> None:
+        self._url_rule_class = value
+        if isinstance(self.url_map, TenantMap):
+            self.url_map.share_nothing()
 
     def make_aborter(self) -> Aborter:
         """Flask's, but its table of all errors is made when it is first used."""

@@ -8,14 +8,16 @@ is not read again at a reload. So a reload is refused while code has changed, an
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import TemplateError
 
-from .errors import StateError, explain
+from .errors import StateError, TenantUnavailable, explain
 
 if TYPE_CHECKING:
     from .app import Platform
@@ -24,26 +26,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tenantry")
 
-#: The files of all code that the master holds for its workers, each with the time that it had when it was first seen.
-_loaded: dict[Path, int] = {}
+
+#: When this process began, in nanoseconds of Unix time.
+_STARTED = time.time_ns()
+
+
+class _Seen(NamedTuple):
+    """A file as it was when it was first seen: the time of its last change, and what was in it."""
+
+    changed: int
+    digest: bytes
+
+    @classmethod
+    def now(cls, file: Path, since: int) -> _Seen:
+        """Look at a file that was imported after ``since``; if it was changed after it, it may be another by now."""
+        changed = _changed(file)
+        return cls(changed, _digest(file)) if changed < since else cls(-1, b"")
+
+
+#: The files of all code that the master holds for its workers.
+_loaded: dict[Path, _Seen] = {}
 
 
 def warm_up(platform: Platform) -> None:
     """Build the apps of the warm tenants. One that cannot be built is logged, and tried again by the workers."""
-    slugs = warm_slugs(platform.registry)
+    slugs, since = warm_slugs(platform.registry), time.time_ns() if _loaded else _STARTED
     for slug in slugs:
         try:
             _compile_templates(platform.tenant_app(slug))
-        except Exception as error:  # whatever its code or its loader raises, it must not end the start for all
-            log.warning(
-                "Tenant '%s' could not be warmed up (%s). Its workers try again; where its code was mended since, "
-                "restart gunicorn.",
-                slug,
-                explain(error),
-            )
+        except TenantUnavailable:  # which was logged, with its reason
+            log.warning("Tenant '%s' could not be warmed up. Its workers try again.", slug)
+        except Exception as error:  # whatever its loader raises, it must not end the start for all
+            log.warning("Tenant '%s' could not be warmed up (%s). Its workers try again.", slug, explain(error))
     if slugs:
+        log.info("%d of %d tenants are warm.", len(platform.live), len(platform.registry.served()))
         for file in _code() - _loaded.keys():
-            _loaded[file] = _changed(file)
+            _loaded[file] = _Seen.now(file, since)
 
 
 def warm_slugs(registry: Registry) -> list[str]:
@@ -73,8 +91,8 @@ def check_code() -> None:
 
     :raises StateError: if they would have that of before.
     """
-    for file, changed in _loaded.items():
-        if _changed(file) != changed:
+    for file, seen in _loaded.items():
+        if _changed(file) != seen.changed and _digest(file) != seen.digest:
             raise StateError(
                 f"{file} has changed. With warm tenants code is read once, when gunicorn starts, and a reload would "
                 "mix old code and new. Restart gunicorn to take both the code and the configuration."
@@ -93,6 +111,13 @@ def _compile_templates(app: TenantApp) -> None:
 
 def _code() -> set[Path]:
     return {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        return hashlib.sha256(file.read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _changed(file: Path) -> int:

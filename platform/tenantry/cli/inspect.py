@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -139,7 +140,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
 def _shown(key: str, value: Any) -> Any:
     if any(word in key.upper() for word in _SECRET):
         return "(hidden)"
-    return {name: _shown(name, each) for name, each in value.items()} if isinstance(value, dict) else value
+    return {name: _shown(name, each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _database(tenant: Tenant) -> str:
