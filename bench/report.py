@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from .common import ROOT, read
+from .sections import summary
 
 #: Result files that have a section, in the order of the report; each is described by its module in bench/sections/.
 _SECTIONS = ("build", "dispatch", "pages", "instructions", "scale", "databases", "memory")
@@ -15,15 +16,17 @@ _TITLE = """\
 
 Written by `make bench` from the files in `bench/results/`; do not edit it. Every figure was measured beside its peer in
 the same run, and is the median of several rounds, with the smallest and the largest in brackets. Compare ratios, not
-times: times belong to the machine.
+times: times belong to the machine. P1 to P13 are the numbers of the targets that the project has set itself; where
+there are two, the second is for later.
 """
 
 
 def run() -> None:
     """Write the report of whatever results there are."""
-    found = ((name, read(name)) for name in _SECTIONS)
-    sections = [_section(name).describe(result) for name, result in found if result is not None]
-    (ROOT / "docs" / "performance.md").write_text("\n".join([_TITLE, *sections]), encoding="utf-8")
+    found = {name: result for name in _SECTIONS if (result := read(name)) is not None}
+    sections = [_section(name).describe(result) for name, result in found.items()]
+    parts = [_TITLE, summary.describe(found), *sections]
+    (ROOT / "docs" / "performance.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 def _section(name: str) -> ModuleType:
