@@ -66,9 +66,9 @@ def warm_up(platform: Platform) -> None:
 
 def warm_slugs(registry: Registry) -> list[str]:
     """Return the tenants to warm up: those that are named or all, and no more than a worker keeps."""
-    served = [tenant.slug for tenant in registry.served()]
+    served = dict.fromkeys(tenant.slug for tenant in registry.served())
     warm = registry.settings.warm
-    chosen = served if warm == "all" else [slug for slug in warm if slug in served]
+    chosen = list(served) if warm == "all" else [slug for slug in warm if slug in served]
     return chosen[: registry.settings.live_tenants]
 
 
