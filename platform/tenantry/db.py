@@ -23,7 +23,7 @@ from .errors import BegunTooLate, DatabaseReplaced
 from .gate import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .tenant_app import TenantApp
 
@@ -53,7 +53,7 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_at_first", "_connection", "_databases", "_turn", "database", "mode", "session")
+    __slots__ = ("_at_first", "_connection", "_databases", "_turn", "afterwards", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
@@ -65,6 +65,7 @@ class UnitOfWork:
         self._turn = self._connection.info["turn"]
         self._at_first = 0 if mode == "read" else self._changes()  # one that reads cannot change anything
         self.session = Session(self._connection)
+        self.afterwards: list[Callable[[], None]] = []
 
     def begin(self, mode: str) -> None:
         """Go on in another mode: what was read is forgotten, and read again when it is used.
@@ -94,6 +95,8 @@ class UnitOfWork:
                 self.session.commit()
         elif self._is_dirty():
             self.session.commit()
+        while self.afterwards:
+            self.afterwards.pop(0)()
 
     def _is_dirty(self) -> bool:
         """Whether there is something that was not sent to the database yet."""
@@ -141,6 +144,16 @@ def rollback() -> None:
     """Undo what the current context has not committed, if it has opened a session at all."""
     if (unit := _opened()) is not None:
         unit.session.rollback()
+        unit.afterwards.clear()
+
+
+def after_commit(function: Callable[[], None]) -> None:
+    """Call ``function`` once what the current context writes is kept, and never if it is undone.
+
+    For what the database cannot take back, as to tell another process. Where this process is killed in between, it is
+    not called.
+    """
+    _current_unit().afterwards.append(function)
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, DateTime, String, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .db import Model
+from .times import now
 
 
 class DeedRow(Model):
@@ -41,7 +42,7 @@ class Deed:
 def issue(connection: Connection) -> UUID:
     """Write a new deed into a new database, and return it."""
     deed = uuid4()
-    connection.execute(insert(DeedRow).values(id=deed.hex, created_at=_now()))
+    connection.execute(insert(DeedRow).values(id=deed.hex, created_at=now()))
     return deed
 
 
@@ -61,8 +62,4 @@ def replace(connection: Connection) -> UUID:
 
 def mark_furnished(connection: Connection, blueprint: str) -> None:
     """Note that a blueprint's first content is there, in the same transaction that wrote it."""
-    connection.execute(insert(FurnishedRow).values(blueprint=blueprint, furnished_at=_now()))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    connection.execute(insert(FurnishedRow).values(blueprint=blueprint, furnished_at=now()))

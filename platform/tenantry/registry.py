@@ -22,12 +22,13 @@ ENVIRONMENT = "TENANTRY_ENV"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one tenant may use: requests at once, requests a minute, MiB of body, MiB of database."""
+    """How much one tenant may use: requests at once, requests a minute, MiB of body, of database, of uploads."""
 
     concurrency: int = 4
     requests_per_minute: int = 1200
     upload_mb: int = 10
     database_mb: int = 512
+    uploads_mb: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Settings:
     live_tenants: int = 1000
     open_databases: int = 64
     warm: tuple[str, ...] | str = ()
+    redis: str = ""
     environment: str = "production"
 
     @property
@@ -82,6 +84,8 @@ class Tenant:
     status: str = "active"
     database: str = "sqlite"
     languages: tuple[str, ...] = ("en",)
+    timezone: str = "UTC"
+    sign_up: str = "invitation"
     sections: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
     limits: Limits = Limits()

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .doors import fold_host, fold_path
+from .errors import did_you_mean
 
 _IMPORT = re.compile(r"[^\W\d]\w*(\.[\w-]+)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -54,6 +57,21 @@ def _database(value: str) -> str:
     if value.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         raise ValueError("PostgreSQL is not served by this version yet; expected 'sqlite'")
     raise ValueError(f"'{value.partition('://')[0]}' is not a database that is known here; expected 'sqlite'")
+
+
+def _redis(value: str) -> str:
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError(f"'{value}' is not the address of a Redis; expected one like 'redis://localhost:6379/0'")
+    return value
+
+
+@cache
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(value, available_timezones()) or "; expected a name like 'Europe/Berlin'"
+        raise ValueError(f"'{value}' is not a time zone{hint}") from None
 
 
 def _unique(values: list[str]) -> list[str]:
@@ -130,6 +148,8 @@ class LimitsTable(_Table):
     """Largest request body in MiB; a larger one is answered 413."""
     database_mb: int = Field(default=512, ge=1, le=1_048_576)
     """Largest size of the tenant's SQLite database in MiB; a write beyond it fails."""
+    uploads_mb: int = Field(default=256, ge=1, le=1_048_576)
+    """Largest size of all files that the tenant's users have uploaded, together, in MiB."""
 
 
 class PlatformTable(_Table):
@@ -159,6 +179,8 @@ class PlatformTable(_Table):
     """Idle database connections that one worker keeps open."""
     warm: Warm = Field(default_factory=list)
     """Tenants whose apps are built once, before the workers are forked, which share them; 'all' is as many as fit."""
+    redis: Annotated[str, AfterValidator(_redis)] = ""
+    """A Redis, as 'redis://host:6379/0', for jobs and caches on several machines; without it both are on this one."""
 
 
 class TenantTable(_Table):
@@ -176,6 +198,10 @@ class TenantTable(_Table):
     """Where the tenant's data lives: 'sqlite', a file of its own in state_dir."""
     languages: Annotated[list[Language], AfterValidator(_unique)] = Field(default_factory=lambda: ["en"], min_length=1)
     """Languages of the tenant's pages; the first is what a visitor without a choice sees."""
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """Time zone of dates for readers who have not chosen their own, e.g. 'Europe/Berlin'."""
+    sign_up: Literal["open", "invitation", "closed"] = "invitation"
+    """Who may make an account: everybody, those who were invited, or nobody but by the operator's command."""
     sections: Names = Field(default_factory=list)
     """Sections of pages, each at its own address: 'help' is at /help/."""
     features: Names | None = None

@@ -1,0 +1,10 @@
+"""Moments as the database keeps them: in UTC, without a zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the present moment in UTC, without a zone, as columns of type ``DateTime`` keep it."""
+    return datetime.now(UTC).replace(tzinfo=None)
