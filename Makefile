@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 serve: .venv/serve
 	@TENANTRY_ENV=$${TENANTRY_ENV:-development} $(BIN)/tenantry provision --all --quiet 2>/dev/null || true
-	@TENANTRY_ENV=$${TENANTRY_ENV:-development} PORT=$(PORT) exec $(BIN)/gunicorn wsgi:application
+	@TENANTRY_ENV=$${TENANTRY_ENV:-development} TENANTRY_PORT=$(PORT) PYTHONUNBUFFERED=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+		exec $(BIN)/honcho --no-prefix start --port $(PORT)
 
 test: .venv/dev
 	@$(BIN)/python -m pytest $(ARGS)

@@ -79,6 +79,45 @@ class Server:
             self.process.wait()
 
 
+class Worker:
+    """A real ``tenantry worker``, for a folder with a tenants.toml.
+
+    :param prelude: Python that it runs first, as to make its pauses shorter than anybody would want them.
+    """
+
+    def __init__(self, folder: Path, threads: int = 4, prelude: str = "", **environment: str) -> None:
+        start = f"{prelude}\nfrom tenantry.cli import main\nmain(prog_name='tenantry')"
+        self.log = folder / f"worker-{os.urandom(4).hex()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", start, "worker", "--threads", str(threads)],
+                cwd=folder,
+                env={
+                    **environ_without_tenantry(),
+                    "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(folder), str(ROOT)]),
+                    "PYTHONUNBUFFERED": "1",
+                    **environment,
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, signum: int = signal.SIGTERM) -> int:
+        self.process.send_signal(signum)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
 class Answer:
     """One HTTP response, as it came over the wire."""
 
@@ -127,7 +166,7 @@ def environ_without_tenantry() -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on what the one who runs it has set."""
-    for name in ("TENANTRY_ENV", "TENANTRY_CONFIG", "TENANTRY_SECRET_KEYS", "FLASK_DEBUG", "PORT"):
+    for name in ("TENANTRY_ENV", "TENANTRY_CONFIG", "TENANTRY_SECRET_KEYS", "FLASK_DEBUG", "PORT", "TENANTRY_PORT"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -176,3 +215,18 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def work() -> Iterator[Callable[..., Worker]]:
+    """Start workers, and stop them after the test."""
+    workers: list[Worker] = []
+
+    def start(folder: Path, **options: object) -> Worker:
+        workers.append(Worker(folder, **options))  # type: ignore[arg-type]
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.stop()

@@ -4,13 +4,24 @@ For operators and ``wsgi.py``: :class:`Platform`. For authors of blueprints: the
 language, and two ways to speak to the app a blueprint is registered on. For tests and tools: :func:`create_app`.
 """
 
-from . import db
+from . import cache, db
 from .app import Platform
 from .context import current_tenant
+from .dates import format_date, format_datetime, format_number, format_timedelta
 from .factory import create_app
-from .languages import current_language, gettext, language_name, ngettext, use_language
+from .languages import (
+    current_language,
+    gettext,
+    language_name,
+    ngettext,
+    npgettext,
+    pgettext,
+    speaking,
+    use_language,
+)
 from .registry import Registry, Tenant
 from .tenant_app import TenantApp, add_to_navigation, on_provision
+from .users.current import current_user, login_required, role_required
 
 __version__ = "0.1.0"
 
@@ -20,13 +31,32 @@ __all__ = [
     "Tenant",
     "TenantApp",
     "add_to_navigation",
+    "cache",
     "create_app",
     "current_language",
     "current_tenant",
+    "current_user",
     "db",
+    "errors",
+    "format_date",
+    "format_datetime",
+    "format_number",
+    "format_timedelta",
+    "forms",
     "gettext",
+    "jobs",
     "language_name",
+    "login_required",
+    "mail",
     "ngettext",
+    "npgettext",
     "on_provision",
+    "pgettext",
+    "role_required",
+    "signing",
+    "speaking",
+    "times",
+    "uploads",
     "use_language",
+    "users",
 ]

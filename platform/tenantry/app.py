@@ -22,21 +22,25 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import db, gate, last_good, pages
 from .blueprint_set import BlueprintSet
+from .cache import PlatformCache
+from .cache_stores import LocalStore, RedisStore
+from .catalogues import Catalogues
 from .dispatcher import Dispatcher, read_host
 from .errors import ImportFailed, TenantUnavailable
 from .factory import create_app, secret_keys
 from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
-from .languages import Catalogues
 from .live import LiveApps
 from .registry import Registry, Tenant
+from .shared_redis import SharedRedis
 from .sqlite import SqliteDatabases
 from .template_code import TemplateCode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from .jobs.queue import JobQueue
     from .schema_versions import SchemaVersions
     from .tenant_app import TenantApp
 
@@ -70,7 +74,10 @@ class Platform:
     :ivar databases: the open SQLite connections.
     :ivar floor_plan: the compiled URL rules that its apps share.
     :ivar template_code: the compiled templates that they share.
+    :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
+    :ivar cache: what blueprints keep by ``tenantry.cache``.
     :raises StateError: if the state folder or the key ring cannot be used.
+    :raises ImportFailed: if a Redis is named, and the package for it is not installed.
     """
 
     def __init__(self, registry: Registry, keys: KeyRing | None = None) -> None:
@@ -84,6 +91,8 @@ class Platform:
         self.blueprints = BlueprintSet(settings)
         self.floor_plan = FloorPlan()
         self.template_code = TemplateCode()
+        self.redis = SharedRedis(settings.redis) if settings.redis else None
+        self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
         self.dispatcher = self._make_dispatcher()
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
@@ -192,6 +201,16 @@ class Platform:
         return Catalogues(self.blueprints.folders("translations"))
 
     @cached_property
+    def queue(self) -> JobQueue:
+        """The jobs that wait for a worker. huey is imported, and the queue opened, only when it is asked for.
+
+        :raises StateError: if it cannot be opened.
+        """
+        from .jobs.queue import open_queue
+
+        return open_queue(self)
+
+    @cached_property
     def package_root(self) -> str:
         """Folder of the package whose templates and static files every tenant's app uses.
 
@@ -206,8 +225,11 @@ class Platform:
 
     @cached_property
     def public_port(self) -> str:
-        """``:port`` for links made outside a request, in development, where ``PORT`` names it; else empty."""
-        port = os.environ.get("PORT", "")
+        """``:port`` for links made outside a request, in development, where it is known; else empty.
+
+        ``TENANTRY_PORT`` names it, as ``PORT`` may be the process's own; else ``PORT``.
+        """
+        port = os.environ.get("TENANTRY_PORT") or os.environ.get("PORT", "")
         return f":{port}" if self.registry.settings.environment == "development" and port.isdigit() else ""
 
     def _renew_keys(self) -> None:

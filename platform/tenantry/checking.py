@@ -37,8 +37,11 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
 
 def problems_of(registry: Registry) -> list[Problem]:
     """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
-    platform = dry_platform(registry)
     file = TomlFile(registry.settings.file, registry.settings.root)
+    try:
+        platform = dry_platform(registry)
+    except TenantryError as error:
+        return [file.problem_at(("platform", error.key), str(error))]
     found: dict[Hashable, Problem] = {}
     for message in _unwritable(registry.settings.state_dir):
         found[message] = file.problem_at(("platform", "state_dir"), message)

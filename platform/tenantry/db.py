@@ -75,8 +75,8 @@ class UnitOfWork:
         if mode == self.mode:
             return
         session = self.session
-        written = self._is_dirty() or (self.mode != "read" and self._changes() != self._at_first)
-        if written or session.in_nested_transaction():
+        pending = self.mode != "read" and session.in_transaction() and self._changes() != self._at_first
+        if pending or self._is_dirty() or session.in_nested_transaction():
             raise BegunTooLate()
         session.rollback()
         self.mode = self._connection.info["mode"] = mode
@@ -166,11 +166,18 @@ def inside(outer: AppContext | None) -> Iterator[None]:
     app = current_tenant_app("db.session")
     if outer is not None and outer.app is app:
         app_ctx._tenantry_language = getattr(outer, "_tenantry_language", None)  # type: ignore[attr-defined]  # as above
+        app_ctx._tenantry_timezone = getattr(outer, "_tenantry_timezone", None)  # type: ignore[attr-defined]  # as above
         if getattr(outer, "_tenantry_unit", None) is None and not _is_reading():
             outer._tenantry_unit = UnitOfWork(app, "write")  # type: ignore[attr-defined]  # as above
     unit = _outer_unit(app)
-    with unit.session.begin_nested() if unit else nullcontext():
-        yield
+    before = len(unit.afterwards) if unit else 0
+    try:
+        with unit.session.begin_nested() if unit else nullcontext():
+            yield
+    except BaseException:
+        if unit:
+            del unit.afterwards[before:]  # what is undone is not told to anybody
+        raise
 
 
 def _current_unit() -> UnitOfWork:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import (
 from werkzeug.utils import cached_property
 
 from .errors import DatabaseUnavailable
+from .users.current import forget_who_asks
 
 
 class LateAborter(Aborter):
@@ -71,6 +72,8 @@ def _can_link() -> bool:
 def _render(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseUnavailable):
         error = busy_page(error.original_exception)
+    if error.code is not None and error.code >= 500:
+        forget_who_asks()  # whom to look up in a database that may be what failed
     response = error.get_response()
     said = error.description if error.description != type(error).description else None
     response.data = render_template("tenantry/error.html", error=error, said=said)

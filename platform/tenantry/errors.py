@@ -206,6 +206,57 @@ class BegunTooLate(TenantryError):
         return "db.begin() was called after something was written, which would be lost. Call it before the first query."
 
 
+class BadArguments(TenantryError, TypeError):
+    """A job was to be put on the queue with arguments that it does not take, or that cannot be put there."""
+
+    def __init__(self, job: str, reason: str) -> None:
+        super().__init__(job, reason)
+        self.job = job
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The job '{self.job}' cannot be put on the queue like this: {self.reason}"
+
+
+class UnknownJob(TenantryError):
+    """The queue names a job that there is none of."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.known = sorted(known)
+
+    def __str__(self) -> str:
+        hint = did_you_mean(self.name, self.known) or "."
+        return f"There is no job '{self.name}'{hint} If it is new, restart the worker, as it has the code of before."
+
+
+class BadMail(TenantryError, ValueError):
+    """A mail cannot be made: of its address, or of what would stand in its headers."""
+
+
+class BadPicture(TenantryError):
+    """An uploaded file is no picture that can be kept.
+
+    :ivar reason: ``unknown``, ``svg``, ``broken`` or ``large``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return _NO_PICTURE[self.reason]
+
+
+_NO_PICTURE = {
+    "unknown": "This is no picture that can be shown here. Expected a PNG, JPEG, GIF or WebP file.",
+    "svg": "This is an SVG drawing, which can hold programs. Save it as PNG and upload that.",
+    "broken": "This picture is damaged, and cannot be read to its end.",
+    "large": "This picture has too many pixels. Make it smaller than 40 million (8000 by 5000).",
+}
+
+
 class BadToken(TenantryError):
     """A signed value was refused: forged, expired, or made for another tenant or purpose."""
 

@@ -77,18 +77,29 @@ def give_to_owner_of(folder: Path, descriptor: int) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file in one step (mode 0600): a reader sees the old content or the new, and so does a crash."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Replace a file in one step (mode 0600): a reader sees the old content or the new, and so does a crash.
+
+    :raises StateError: if it cannot be written.
+    """
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                give_to_owner_of(path.parent, descriptor)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(path, content)
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Do what ``write_atomically`` does, for those who want to know why it failed.
+
+    :raises OSError: if it cannot be written; nothing of it is left then.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            give_to_owner_of(path.parent, descriptor)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

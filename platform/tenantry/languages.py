@@ -1,92 +1,90 @@
-"""Languages: which one the current page is in, and its words.
-
-Words are looked up in gettext catalogues, ``translations/<language>/LC_MESSAGES/messages.po``, of the look and of each
-blueprint. They are read from their sources, so that there is no step of compiling to forget, once in a process, and
-shared by all tenants, as they hold no tenant's data.
-"""
+"""Languages: which one the current page is in, and its words."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from gettext import NullTranslations
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from babel.core import Locale, UnknownLocaleError
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import PoFileError, read_po
-from babel.support import Translations
-from flask import has_request_context, session
-from flask.globals import app_ctx
+from flask import has_request_context, request, session
+from flask.globals import app_ctx, request_ctx
+from jinja2 import Environment
+from werkzeug.exceptions import HTTPException
 
 from .context import current_tenant_app
-from .errors import BadSetup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-#: Where a session keeps the visitor's choice.
-_CHOICE = "_language"
-_OURS = Path(__file__).parent / "look" / "translations"
+    from .users.current import CurrentUser
 
-
-class Catalogues:
-    """All catalogues of a platform, by language.
-
-    :param folders: the blueprints' ``translations`` folders.
-    """
-
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = (_OURS, *folders)
-        self._loaded: dict[str, NullTranslations] = {}
-
-    def get(self, language: str) -> NullTranslations:
-        """Return the words of a language; English, which stands in the sources, where there is no catalogue."""
-        found = self._loaded.get(language)
-        if found is None:
-            found = self._loaded[language] = self._load(language)
-        return found
-
-    @cached_property
-    def languages(self) -> frozenset[str]:
-        """The languages that there are catalogues for, and English."""
-        found = (
-            path.parent.parent.name for folder in self._folders for path in folder.glob("*/LC_MESSAGES/messages.po")
-        )
-        return frozenset(("en", *(name.replace("_", "-") for name in found)))
-
-    def _load(self, language: str) -> NullTranslations:
-        paths = (folder / language.replace("-", "_") / "LC_MESSAGES" / "messages.po" for folder in self._folders)
-        found = [_read(path) for path in paths if path.is_file()]
-        if not found:
-            return NullTranslations()
-        for more in found[1:]:  # into the first, as a merge keeps the plural rule of what it goes into
-            found[0].merge(more)
-        return found[0]
-
-
-def _read(path: Path) -> Translations:
-    compiled = BytesIO()
-    try:
-        with path.open("rb") as file:
-            write_mo(compiled, read_po(file, abort_invalid=True))
-    except (PoFileError, UnicodeDecodeError) as error:
-        raise BadSetup(f"The catalogue {path} is not valid: {error}") from None
-    compiled.seek(0)
-    return Translations(compiled)
+#: Where a session keeps the visitor's choice, and the argument of an address that makes it.
+_CHOICE, ARGUMENT = "_language", "lang"
 
 
 def current_language() -> str:
-    """Return the language of the current page: that of its address, else the visitor's choice, else the tenant's first.
+    """Return the language of the current page, one of the tenant's.
+
+    That of its address; else ``?lang=``, which is remembered; else what the visitor chose before; else that of their
+    account; else the tenant's first. In a block of :func:`speaking`, that one.
 
     :raises NoTenantContext: outside a tenant's context.
     """
     known = current_tenant_app("current_language").tenant.languages
     chosen: str | None = getattr(app_ctx, "_tenantry_language", None)
     if chosen is None and len(known) > 1 and has_request_context():
-        chosen = session.get(_CHOICE)
+        chosen = _of_request(known)
     return chosen if chosen in known else known[0]
+
+
+def _of_request(known: tuple[str, ...]) -> str | None:
+    """Return the language that a request tells by itself, found once; ``None`` while it is not known who asks."""
+    context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
+    found: str | None = getattr(context, "_tenantry_language", None)
+    if found is None:
+        found = _asked_for(known) or session.get(_CHOICE)
+        if found not in known:
+            user = reader()
+            if user is None:
+                return None
+            found = user.language if user.language in known else known[0]
+        context._tenantry_language = found
+    return found
+
+
+def _asked_for(known: tuple[str, ...]) -> str | None:
+    """Return the language that ``?lang=`` names, and remember it."""
+    if ARGUMENT not in request.environ.get("QUERY_STRING", ""):
+        return None
+    language = request.args.get(ARGUMENT)
+    if language not in known:
+        return None
+    _remember(language)
+    return language
+
+
+def _remember(language: str) -> None:
+    if session.get(_CHOICE) != language:
+        session[_CHOICE] = language
+
+
+def reader() -> CurrentUser | None:
+    """Return who reads the page, or nobody; ``None`` while that is not known.
+
+    A token or password that came along is for the view to judge. Were it refused here, where pages only ask for their
+    language, the view would find nobody, and might go on.
+    """
+    from .users.current import find
+
+    is_known = getattr(app_ctx, "_tenantry_user", None) is not None
+    if not is_known and has_request_context() and "Authorization" in request.headers:
+        return None
+    try:
+        return find()
+    except HTTPException:  # and the page that tells of it has a language, too
+        return None
 
 
 def use_language(language: str, remember: bool = False) -> None:
@@ -99,11 +97,33 @@ def use_language(language: str, remember: bool = False) -> None:
     known = current_tenant_app("use_language").tenant.languages
     if language not in known:
         raise ValueError(f"'{language}' is not a language of this tenant; expected one of {', '.join(known)}")
-    if remember and session.get(_CHOICE) != language:
-        session[_CHOICE] = language
+    if remember:
+        _remember(language)
     app_ctx._tenantry_language = language  # type: ignore[attr-defined]  # ours, and not in g, which is the application's
 
 
+@contextmanager
+def speaking(language: str | None, timezone: str | None = None) -> Iterator[None]:
+    """Let the block speak to somebody else than the one who asks, as in a mail; in jobs too. Blocks nest. ::
+
+        with speaking(user.language, user.timezone):
+            subject = gettext("Welcome")
+
+    :param language: the tenant's first is spoken where it is ``None``, or one that the tenant does not have.
+    :param timezone: that of dates in the block; the tenant's where it is left out.
+    """
+    known = current_tenant_app("speaking").tenant.languages
+    context = app_ctx._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
+    before = getattr(context, "_tenantry_language", None), getattr(context, "_tenantry_timezone", None)
+    context._tenantry_language = language if language in known else known[0]
+    context._tenantry_timezone = timezone or ""
+    try:
+        yield
+    finally:
+        context._tenantry_language, context._tenantry_timezone = before
+
+
+@lru_cache(maxsize=256)
 def language_name(language: str) -> str:
     """Return a language's name in itself, e.g. ``Deutsch`` for ``de``; the code where nobody knows it."""
     try:
@@ -122,5 +142,26 @@ def ngettext(singular: str, plural: str, n: int) -> str:
     return _words().ngettext(singular, plural, n)
 
 
+def pgettext(context: str, message: str) -> str:
+    """Return ``message`` as it is meant in a context, e.g. ``pgettext("month", "May")``."""
+    return _words().pgettext(context, message)
+
+
+def npgettext(context: str, singular: str, plural: str, n: int) -> str:
+    """Return one of two messages as they are meant in a context."""
+    return _words().npgettext(context, singular, plural, n)
+
+
+@cache
+def words_for_templates() -> dict[str, Any]:
+    """Return the functions above as templates know them (Jinja's new style), made once for all tenants."""
+    environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # added by i18n
+        gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
+    )
+    return {name: environment.globals[name] for name in ("gettext", "ngettext", "pgettext", "npgettext")}
+
+
 def _words() -> NullTranslations:
-    return current_tenant_app("gettext").platform.catalogues.get(current_language())
+    app, language = current_tenant_app("gettext"), current_language()
+    return app.own_words.get(language) or app.platform.catalogues.get(language)

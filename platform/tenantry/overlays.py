@@ -1,7 +1,8 @@
-"""What one tenant changes: templates and static files of its own folder, and single views.
+"""What one tenant changes: templates, words and static files of its own folder, and single views.
 
 ``tenants/<slug>/templates/`` is searched before the blueprints' templates, ``tenants/<slug>/static/`` before the app's
-static files, and ``tenants/<slug>/static/<blueprint>/`` before those of a blueprint.
+static files, and ``tenants/<slug>/static/<blueprint>/`` before those of a blueprint; the catalogues in
+``tenants/<slug>/translations/`` before the shared ones.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from .tenant_app import TenantApp
 def apply_overlay(app: TenantApp) -> None:
     """Put the tenant's own files first.
 
-    :raises BadSetup: if one of its templates is not valid.
+    :raises BadSetup: if one of its templates or catalogues is not valid.
     """
     if app.overlay is None:
         return
     _check_templates(app)
+    app.own_words = app.platform.catalogues.of_tenant(app.tenant)
     if (app.overlay / "static").is_dir():
         for endpoint, view in app.view_functions.items():
             blueprint = app.blueprints.get(endpoint.removesuffix(".static"))

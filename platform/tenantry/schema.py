@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from .doors import fold_host, fold_path
 from .errors import did_you_mean
+from .mail_config import check_mail_config
 
 _IMPORT = re.compile(r"[^\W\d]\w*(\.[\w-]+)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -110,6 +111,7 @@ def _flask_config(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             "SECRET_KEY is weak; expected at least 32 random characters, or leave it out to have one derived"
         )
+    check_mail_config(values)
     return values
 
 

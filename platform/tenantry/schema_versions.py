@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Select, column, select, table
 from sqlalchemy.exc import OperationalError
 
 from .errors import StateError
+from .mail import outbox as _outbox  # noqa: F401  # its table is one of Tenantry's own, whoever imports it
 
 #: While it runs, Alembic keeps its connection in variables of the process, so two threads would mix two tenants.
 _ONE_AT_A_TIME = threading.Lock()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from gettext import NullTranslations
 from inspect import CO_COROUTINE
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, send_from_directory
@@ -19,13 +20,15 @@ from werkzeug.routing import MapAdapter, Rule
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
 
-from . import db
+from . import dates, db
+from .alternates import alternates, language_links
 from .binding import bind_to_home, bind_to_request
 from .error_pages import LateAborter, error_page
 from .floor_plan import PlannedRule, TenantMap
-from .languages import current_language, gettext, language_name, ngettext
+from .languages import current_language, language_name, words_for_templates
 from .sessions import TenantSessionInterface
 from .template_code import TemplateCache, TenantEnvironment
+from .users.current import current_user
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
     from .registry import Tenant
     from .signing import TenantSigner
     from .sqlite import DatabaseFile
+
+
+#: The words of all those tenants that have none of their own.
+_NO_WORDS: Mapping[str, NullTranslations] = MappingProxyType({})
 
 
 class TenantApp(Flask):
@@ -47,6 +54,7 @@ class TenantApp(Flask):
     :ivar database: the tenant's database, as the file that it was when the app was built.
     :ivar sure_until: time, of the monotonic clock, until which that file need not be looked at again.
     :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
+    :ivar own_words: by language, the catalogue of words that the tenant has of its own, with the shared one behind it.
     :ivar safety_headers: added to each answer that does not have them.
     :ivar navigation: endpoint and title of each page that the shipped look links at the top.
     :ivar first_content: blueprint and function of what is written once into the tenant's database.
@@ -64,6 +72,7 @@ class TenantApp(Flask):
         "jinja_options",
         "navigation",
         "overlay",
+        "own_words",
         "platform",
         "safety_headers",
         "session_interface",
@@ -81,6 +90,7 @@ class TenantApp(Flask):
         self.platform: Platform = platform  # type: ignore[assignment]  # as above
         self.signer: TenantSigner = None  # type: ignore[assignment]  # as above
         self.overlay: Path | None = None
+        self.own_words: Mapping[str, NullTranslations] = _NO_WORDS
         self.source: Tenant | None = None
         self.sure_until = 0.0
         self._canonical: MapAdapter | None = None
@@ -191,11 +201,17 @@ class TenantApp(Flask):
         environment = super().create_jinja_environment()
         if self.platform is not None:
             environment.add_extension("jinja2.ext.i18n")
-            environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by i18n
+            environment.newstyle_gettext = True  # type: ignore[attr-defined]  # added by i18n
+            environment.filters |= dates.FILTERS
             environment.globals |= {
+                **words_for_templates(),
                 "has_endpoint": self.view_functions.__contains__,
+                "csrf_token": _csrf_token,
+                "current_user": current_user,
                 "current_tenant": self.tenant,
                 "current_language": current_language,
+                "language_links": language_links,
+                "alternates": alternates,
                 "language_name": language_name,
                 "navigation": self.navigation,
             }
@@ -245,6 +261,12 @@ class TenantApp(Flask):
         if isinstance(rv, HTTPException) and self.platform is not None:
             rv = error_page(rv)
         return super().make_response(rv)
+
+
+def _csrf_token() -> str:
+    from .forms import csrf_token  # the form library is for those who have forms
+
+    return csrf_token()
 
 
 def _start_safely(

@@ -15,16 +15,27 @@ Then a test takes what it needs::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import has_app_context, has_request_context
+from sqlalchemy import select
+from werkzeug.http import parse_cookie
 from werkzeug.test import Client, TestResponse
 
+from . import db
 from .app import Platform
+from .jobs.running import INACTIVE_PAUSE, Dropped, NotActive, perform
 from .registry import ENVIRONMENT, Registry, Tenant
+from .times import now
+from .users.logins import log_in
+from .users.models import User
 
 TWO_TENANTS = """
 [defaults]
@@ -52,6 +63,7 @@ class TenantClient(Client):
 
     def __init__(self, platform: Platform, tenant: Tenant, by_path: bool = False) -> None:
         super().__init__(platform)
+        self.platform = platform
         self.tenant = tenant
         use_host = bool(tenant.hosts) and not by_path
         self.prefix = "" if use_host else tenant.path or ""
@@ -66,6 +78,46 @@ class TenantClient(Client):
             kwargs.setdefault("base_url", self.base_url)
         return super().open(*args, **kwargs)
 
+    def submit(self, path: str, data: Mapping[str, Any] | None = None, *, form: str | None = None) -> TestResponse:
+        """Send the form of a page as a browser would: with the token that the page has, and what stands in its fields.
+
+        :param path: the page's path within the tenant.
+        :param data: what is typed into the fields, by name; files too, as Werkzeug's client takes them.
+        :param form: path to send it to, where it is not the page's own.
+        :raises AssertionError: if there is no form to be had.
+        """
+        page = self.get(path)
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+        assert token, f"{path} answered {page.status} and has no form of tenantry.forms"
+        return self.post(form or path, data={"csrf_token": token[1], **(data or {})})
+
+    def log_in(self, username: str = "ada", role: str = "member") -> User:
+        """Log an account in, made if need be, without its password. Return it, detached from any session."""
+        with self.platform.tenant(self.tenant.slug):
+            user = _account(username, role)
+        app = self.platform.tenant_app(self.tenant.slug)
+        with app.test_request_context(self.prefix + "/", base_url=self.base_url, method="POST") as context:
+            log_in(db.session.merge(user))
+            response = app.process_response(app.response_class())
+            cookie = parse_cookie(response.headers["Set-Cookie"].partition(";")[0])
+            context.session.clear()
+        for name, value in cookie.items():
+            host = self.base_url.partition("://")[2].strip("/")
+            self.set_cookie(name, value, domain=host.partition(":")[0], path=self.prefix or "/")
+        return user
+
+
+def _account(username: str, role: str) -> User:
+    user = db.session.scalar(select(User).where(User.username == username))
+    if user is None:
+        user = User(username=username, email=f"{username}@example.com", name=username.capitalize(), activated_at=now())
+        db.session.add(user)
+    user.role = role
+    db.session.flush()
+    db.session.refresh(user)
+    db.session.expunge(user)
+    return user
+
 
 def client_of(platform: Platform, slug: str, by_path: bool = False) -> TenantClient:
     """Return a client of one tenant."""
@@ -77,6 +129,38 @@ def make_platform(folder: Path, tenants_toml: str = TWO_TENANTS) -> Platform:
     file = folder / "tenants.toml"
     file.write_text(tenants_toml, encoding="utf-8")
     return Platform(Registry.from_file(file))
+
+
+def run_jobs(platform: Platform, *, delayed: bool = False) -> int:
+    """Run what was put on the queue, and what that puts there; return how many jobs ran.
+
+    An error in one reaches the test.
+
+    :param delayed: also those that are to run later, as if that time had come.
+    """
+    queue, count = platform.queue, 0
+    if delayed:
+        queue.storage.hasten()
+    while (call := queue.take()) is not None:
+        try:
+            perform(platform, call)
+        except NotActive:
+            queue.push(call, INACTIVE_PAUSE)
+        except Dropped:
+            continue
+        else:
+            count += 1
+    return count
+
+
+def mails_of(platform: Platform, slug: str) -> list[EmailMessage]:
+    """Run the jobs, and return the mails that a tenant has sent since the platform was made, oldest first.
+
+    Read one with ``mail["Subject"]``, ``mail["To"]`` and ``mail.get_body(("plain",)).get_content()``.
+    """
+    run_jobs(platform)
+    files = sorted((platform.registry.settings.state_dir / "mail" / slug).glob("*.eml"))
+    return [message_from_bytes(file.read_bytes().replace(b"\r\n", b"\n"), policy=default) for file in files]
 
 
 @pytest.fixture

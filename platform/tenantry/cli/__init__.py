@@ -15,8 +15,11 @@ from ..factory import CONFIG
 from .develop import run, shell
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .outbox import outbox
 from .output import Commands
 from .provision import provision
+from .users import users
+from .worker import worker
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,5 +34,5 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, run, shell, keys):
+for command in (check, list_tenants, show, routes, provision, run, shell, worker, outbox, keys, users):
     main.add_command(command)

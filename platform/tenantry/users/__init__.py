@@ -1,1 +1,70 @@
-"""Accounts of a workspace: who may come in, as what, and how it is found out who asks."""
+"""Accounts of a workspace: who may come in, as what, and how it is found out who asks.
+
+``current_user`` is known in every blueprint; the pages by which people get accounts are the blueprint ``accounts``.
+"""
+
+from .authorization import PREFIX as TOKEN_PREFIX
+from .authorization import SCOPES, issue_token
+from .check import address_of_visitor, check_password
+from .current import (
+    NOBODY,
+    CurrentUser,
+    become,
+    current_user,
+    forget_who_asks,
+    login_required,
+    require,
+    role_required,
+    session_required,
+)
+from .links import open_link, sign, stamp
+from .logins import end_logins, log_in, log_out
+from .models import ROLES, ApiToken, Invitation, Login, User
+from .names import RESERVED, fold_address, fold_username, is_username
+from .passwords import LONGEST, SHORTEST, hash_password, is_common, is_right
+from .refusals import Crowded, LoginRequired, TooManyAttempts
+from .returning import this_page, way_back
+from .throttle import Throttle
+
+__all__ = [
+    "LONGEST",
+    "NOBODY",
+    "RESERVED",
+    "ROLES",
+    "SCOPES",
+    "SHORTEST",
+    "TOKEN_PREFIX",
+    "ApiToken",
+    "Crowded",
+    "CurrentUser",
+    "Invitation",
+    "Login",
+    "LoginRequired",
+    "Throttle",
+    "TooManyAttempts",
+    "User",
+    "address_of_visitor",
+    "become",
+    "check_password",
+    "current_user",
+    "end_logins",
+    "fold_address",
+    "fold_username",
+    "forget_who_asks",
+    "hash_password",
+    "is_common",
+    "is_right",
+    "is_username",
+    "issue_token",
+    "log_in",
+    "log_out",
+    "login_required",
+    "open_link",
+    "require",
+    "role_required",
+    "session_required",
+    "sign",
+    "stamp",
+    "this_page",
+    "way_back",
+]

@@ -12,6 +12,8 @@ from ..times import now
 
 #: The roles, each of which may do what those before it may.
 ROLES = ("member", "staff", "admin")
+#: SQLite gives the number of a row that is gone to the next one, unless it is told not to; and links name rows by it.
+_NEVER_AGAIN = {"sqlite_autoincrement": True}
 
 
 class User(Model):
@@ -26,6 +28,7 @@ class User(Model):
     """
 
     __tablename__ = "tenantry_user"
+    __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(32), unique=True)
@@ -67,6 +70,7 @@ class ApiToken(Model):
     """A token for programs, kept as a digest. ``scopes`` are parted by spaces."""
 
     __tablename__ = "tenantry_token"
+    __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("tenantry_user.id", ondelete="CASCADE"), index=True)
@@ -81,6 +85,7 @@ class Invitation(Model):
     """Somebody who may sign up, at an address and with a role."""
 
     __tablename__ = "tenantry_invitation"
+    __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254))

@@ -15,12 +15,12 @@ def upgrade() -> None:
     op.create_table(
         "tenantry_outbox",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("message_id", sa.String(200), nullable=False),
+        sa.Column("message_id", sa.String(320), nullable=False),
         sa.Column("recipient", sa.String(254), nullable=False),
         sa.Column("subject", sa.String(400), nullable=False),
         sa.Column("message", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("due_at", sa.DateTime(), nullable=False),
+        sa.Column("due_at", sa.DateTime(), nullable=True),
         sa.Column("claimed_until", sa.DateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("error", sa.String(500), nullable=True),
@@ -33,6 +33,7 @@ def upgrade() -> None:
         "tenantry_upload",
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("alt", sa.String(200), nullable=False),
         sa.Column("media_type", sa.String(50), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -65,6 +66,7 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_tenantry_user"),
         sa.UniqueConstraint("username", name="uq_tenantry_user_username"),
         sa.UniqueConstraint("email", name="uq_tenantry_user_email"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "tenantry_invitation",
@@ -82,6 +84,7 @@ def _people() -> None:
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_tenantry_invitation"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -114,13 +117,14 @@ def _access() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_tenantry_token"),
         sa.UniqueConstraint("digest", name="uq_tenantry_token_digest"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_tenantry_token_user_id", "tenantry_token", ["user_id"])
     op.create_table(
         "tenantry_attempts",
         sa.Column("key", sa.String(64), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_tenantry_attempts"),
     )
 

@@ -1,0 +1,146 @@
+"""``tenantry users``: the accounts of one tenant, for the operator who has to make the first one, or mend one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import click
+from flask import url_for
+from sqlalchemy import or_, select
+from werkzeug.routing import BuildError
+
+from .. import db
+from ..errors import did_you_mean
+from ..times import now
+from ..users import ROLES, User, end_logins, fold_address, fold_username, is_username, sign
+from ..users.names import LONGEST
+from .output import Commands, as_json, load_platform, print_json, print_table
+
+#: How long the link is accepted that the operator hands on.
+_LINK_DAYS = 2
+
+
+@click.group(cls=Commands)
+def users() -> None:
+    """The accounts of one tenant."""
+
+
+@users.command("list")
+@click.argument("slug")
+@as_json
+@click.pass_context
+def list_users(context: click.Context, slug: str, as_json: bool) -> None:
+    """List a tenant's accounts."""
+    with _inside(context, slug):
+        found = [_summary(user) for user in db.session.scalars(select(User).order_by(User.username))]
+    if as_json:
+        print_json(found)
+    else:
+        columns = ("username", "email", "name", "role", "state", "created_at")
+        heads = ("USERNAME", "ADDRESS", "NAME", "ROLE", "STATE", "SINCE")
+        print_table(heads, [tuple(str(user[column]) for column in columns) for user in found])
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return fold_address(value)
+    except ValueError as error:
+        raise click.BadParameter(f"'{value}' is not a mail address. {error}") from None
+
+
+@users.command()
+@click.argument("slug")
+@click.argument("address", callback=_address)
+@click.option("--username", help="Name in addresses; what stands before the @ where it is left out.")
+@click.option("--name", help="What people call them; the user name where it is left out.")
+@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
+@click.pass_context
+def add(context: click.Context, slug: str, address: str, username: str | None, name: str | None, role: str) -> None:
+    """Make an account, and print the link by which its owner sets the password.
+
+    The address is taken to be confirmed, and names that are kept for the workspace itself may be given.
+    """
+    username = fold_username(username or address.partition("@")[0])
+    if not is_username(username):
+        raise click.UsageError(
+            f"'{username}' cannot be a user name; expected 3 to 32 of a-z and 0-9, with single '.', '_' or '-' "
+            "between. Choose another by --username."
+        )
+    with _inside(context, slug):
+        taken = db.session.scalar(select(User).where(or_(User.username == username, User.email == address)))
+        if taken is not None:
+            raise click.ClickException(f"'{taken.username}' <{taken.email}> is there already; nothing was changed.")
+        user = User(username=username, email=address, name=name or username, role=role, activated_at=now())
+        db.session.add(user)
+        db.session.flush()
+        text = f"'{username}' is {role} of '{slug}' now. {_link(user)}"
+    click.echo(text)
+
+
+@users.command("set-role")
+@click.argument("slug")
+@click.argument("user")
+@click.argument("role", type=click.Choice(ROLES))
+@click.pass_context
+def set_role(context: click.Context, slug: str, user: str, role: str) -> None:
+    """Give an account (its name or address) another role. It holds from its next page on."""
+    with _inside(context, slug):
+        found = _find(slug, user)
+        before, found.role = found.role, role
+        text = f"'{found.username}' of '{slug}' was {before}, and is {role} now."
+    click.echo(text)
+
+
+@users.command()
+@click.argument("slug")
+@click.argument("user")
+@click.pass_context
+def reset(context: click.Context, slug: str, user: str) -> None:
+    """Void an account's password and log-ins, let it in again if it was blocked, and print a link to set a new one."""
+    with _inside(context, slug):
+        found = _find(slug, user)
+        found.password_hash, found.blocked_at, found.activated_at = None, None, found.activated_at or now()
+        ended = end_logins(found.id)
+        logins = "1 log-in is" if ended == 1 else f"{ended} log-ins are"
+        text = f"The password of '{found.username}' is void, and {logins} ended. {_link(found)}"
+    click.echo(text)
+
+
+@contextmanager
+def _inside(context: click.Context, slug: str) -> Iterator[None]:
+    with load_platform(context).tenant(slug):
+        yield
+
+
+def _find(slug: str, name: str) -> User:
+    folded = fold_username(name)
+    found = db.session.scalar(select(User).where(or_(User.username == folded, User.email == folded)))
+    if found is None:
+        known = db.session.scalars(select(User.username).limit(10_000)).all()
+        hint = did_you_mean(folded[:LONGEST], known) or f"; 'tenantry users list {slug}' lists them"
+        raise click.ClickException(f"'{slug}' has no account of the name or address '{name}'{hint}")
+    return found
+
+
+def _link(user: User) -> str:
+    token = sign("reset", user, timedelta(days=_LINK_DAYS))
+    try:
+        link = url_for("accounts.reset", token=token, _external=True)
+    except BuildError:
+        return "The tenant has not the feature 'accounts', so there is no page on which to set a password."
+    return f"By this link its owner sets the password, within {_LINK_DAYS} days:\n{link}"
+
+
+def _summary(user: User) -> dict[str, Any]:
+    state = "blocked" if user.blocked_at else "active" if user.activated_at else "not confirmed"
+    return {
+        "username": user.username,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "state": state,
+        "created_at": user.created_at.isoformat(timespec="seconds") + "Z",
+    }

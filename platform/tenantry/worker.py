@@ -1,0 +1,91 @@
+"""The worker: runs jobs in threads until it is told to stop, and sweeps for mails whose wake-up was lost."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from huey.consumer import Consumer
+
+from .errors import explain
+from .imports import import_module
+from .jobs.marking import push
+from .jobs.storages import LEASE
+from .mail.sweep import Sweeper
+
+if TYPE_CHECKING:
+    from .app import Platform
+    from .jobs.queue import JobQueue
+
+log = logging.getLogger("tenantry")
+
+#: Seconds that running jobs have to come to an end, once the worker is to stop.
+GRACE = 10
+#: Seconds between two sweeps.
+SWEEP_EVERY = 60.0
+#: Seconds of the longest pause between two looks at an empty queue.
+_LONGEST_LOOK = 1.0
+
+
+class _QuietConsumer(Consumer):  # type: ignore[misc]  # huey ships no types
+    def _set_signal_handlers(self) -> None:
+        """Not huey's, which takes SIGTERM for an order to leave its jobs unfinished."""
+
+
+class Worker:
+    """Runs the jobs of a platform.
+
+    :param platform: the platform.
+    :param threads: how many jobs run at once.
+    :raises StateError: if the queue cannot be opened.
+    """
+
+    def __init__(self, platform: Platform, threads: int) -> None:
+        self._queue: JobQueue = platform.queue
+        self._stop = threading.Event()
+        self._consumer = _QuietConsumer(
+            self._queue, workers=threads, periodic=False, max_delay=_LONGEST_LOOK, shutdown_timeout=GRACE
+        )
+
+    def run(self) -> bool:
+        """Run jobs until SIGTERM or SIGINT. Return whether all that were running came to an end."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._be_told_to_stop)
+        import_jobs(self._queue.watch.platform)
+        self._consumer.start()
+        threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
+        while not self._stop.wait(LEASE / 4):
+            self._queue.renew()
+            self._consumer.check_worker_health()
+        self._consumer.stop(graceful=True)
+        return not any(thread.is_alive() for _, thread in self._consumer.worker_threads)
+
+    def _be_told_to_stop(self, signum: int, frame: Any) -> None:
+        self._stop.set()
+
+    def _sweep(self) -> None:
+        sweeper = Sweeper(push)
+        while True:
+            try:
+                self._queue.watch.look()
+                sweeper.sweep(self._queue.watch.platform)
+            except Exception as error:
+                log.error("The outboxes could not be swept (%s). It is tried again.", explain(error).rstrip("."))
+            if self._stop.wait(SWEEP_EVERY):
+                return
+
+
+def import_jobs(platform: Platform) -> None:
+    """Import the blueprint set, whose modules mark their jobs. A broken one takes down only its tenants."""
+    try:
+        modules = platform.blueprints.modules()
+    except Exception as error:
+        log.error("%s", explain(error))
+        return
+    for module in modules:
+        try:
+            import_module(module)
+        except Exception as error:
+            log.error("%s. Jobs of tenants that have it wait until that is mended.", explain(error).rstrip("."))
