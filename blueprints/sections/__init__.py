@@ -28,8 +28,28 @@ def hide_section(endpoint: str | None, values: dict[str, Any] | None) -> None:
     g.section = values.pop("section", None) if values else None
 
 
-from . import first_pages, views  # noqa: E402  # they need bp
+from . import editing, first_pages, history, pictures, search, views  # noqa: E402  # they need bp
 
 on_provision(bp)(first_pages.write)
-bp.add_url_rule("/", view_func=views.index)
-bp.add_url_rule("/<slug>/", view_func=views.page)
+
+_READ, _FORM, _DO = ["GET"], ["GET", "POST"], ["POST"]
+#: Rule, endpoint, view, methods. What is no page's address stands below "/-/", as no slug begins with a dash.
+_RULES: tuple[tuple[str, str, Any, list[str]], ...] = (
+    ("/", "index", views.index, _READ),
+    ("/<slug>/", "page", views.page, _READ),
+    ("/<slug>/edit", "edit", editing.edit, _FORM),
+    ("/<slug>/publish", "publish", editing.publish_page, _DO),
+    ("/<slug>/unpublish", "unpublish", editing.unpublish_page, _DO),
+    ("/<slug>/remove", "remove", editing.remove, _FORM),
+    ("/<slug>/history", "history", history.history, _READ),
+    ("/<slug>/history/difference", "difference", history.difference, _READ),
+    ("/<slug>/history/<number>", "revision", history.revision, _READ),
+    ("/<slug>/restore/<number>", "restore", history.restore, _DO),
+    ("/-/new", "new", editing.new, _FORM),
+    ("/-/search", "search", search.search, _READ),
+    ("/-/pictures/", "pictures", pictures.pictures, _FORM),
+    ("/-/pictures/<id>", "picture", pictures.picture, _READ),
+    ("/-/pictures/<id>/remove", "remove_picture", pictures.remove_picture, _DO),
+)
+for rule, endpoint, view, methods in _RULES:
+    bp.add_url_rule(rule, endpoint, view, methods=methods)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from flask import abort, g, render_template
+from flask import g, render_template, url_for
 from sqlalchemy import select
-
-from tenantry import db
 
 from .markdown import render
 from .models import Page
+from .pages import find, list_number, part_of, visible
 
 
 def index() -> str:
-    chosen = select(Page).where(Page.section == g.section).order_by(Page.position, Page.title)
-    return render_template("sections/index.html", section=g.section, pages=db.session.scalars(chosen).all())
+    chosen = select(Page.slug, Page.title, Page.published_at).where(Page.section == g.section, visible())
+    pages, has_more = part_of(chosen.order_by(Page.position, Page.title, Page.id), number := list_number())
+    return render_template("sections/index.html", section=g.section, pages=pages, number=number, has_more=has_more)
 
 
 def page(slug: str) -> str:
-    found = db.session.scalar(select(Page).where(Page.section == g.section, Page.slug == slug))
-    if found is None:
-        abort(404)
-    return render_template("sections/page.html", section=g.section, page=found, body=render(found.body))
+    found = find(slug)
+    body = render(found.body, url_for(".index"))
+    return render_template("sections/page.html", section=g.section, page=found, body=body)

@@ -1,0 +1,102 @@
+"""What can be done with pages, and who may see which: the work behind the views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from flask import abort, g, request
+from sqlalchemy import ColumnElement, Row, Select, select, true
+
+from tenantry import current_user, db, role_required
+from tenantry.users import session_required
+
+from .models import Page
+from .slugs import make_slug, number_slug
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Most pages in one list.
+PER_PAGE = 100
+_LAST_LIST = 1000
+
+
+def for_staff(view: Callable[P, R]) -> Callable[P, R]:
+    """Mark a view as one for staff at a browser; programs have the API."""
+    return session_required(role_required("staff")(view))
+
+
+def visible() -> ColumnElement[bool]:
+    """Return the condition of what the one who asks may see: staff see drafts too.
+
+    Who asks is looked up whether there is such a page or not, so that the answers cannot be told apart.
+    """
+    return true() if current_user.has_role("staff") else Page.published_at.is_not(None)
+
+
+def find(slug: str) -> Page:
+    """Return a page of the current section that the one who asks may see.
+
+    :raises werkzeug.exceptions.NotFound: if there is none.
+    """
+    found = db.session.scalar(select(Page).where(Page.section == g.section, Page.slug == slug, visible()))
+    if found is None:
+        abort(404)
+    return found
+
+
+def find_for_editing(slug: str) -> Page | None:
+    """Return a page by its slug; by the id that its form carries, where the slug was changed meanwhile."""
+    found = db.session.scalar(select(Page).where(Page.section == g.section, Page.slug == slug))
+    id = read_number(request.form.get("page", ""))
+    if found is None and id:
+        found = db.session.scalar(select(Page).where(Page.section == g.section, Page.id == id))
+    return found
+
+
+def list_number() -> int:
+    """Return which part of a long list is asked for, from 1."""
+    return max(1, min(read_number(request.args.get("page", "")), _LAST_LIST))
+
+
+def part_of(
+    query: Select[*tuple[Any, ...]], number: int, per_page: int = PER_PAGE
+) -> tuple[list[Row[*tuple[Any, ...]]], bool]:
+    """Return one part of a long list, and whether there are more after it."""
+    rows = list(db.session.execute(query.limit(per_page + 1).offset((number - 1) * per_page)))
+    return rows[:per_page], len(rows) > per_page
+
+
+def free_slug(wanted: str, title: str, page: Page | None = None) -> str | None:
+    """Return the slug to use, ``None`` if the one that is wanted is another page's. It is made where none is wanted."""
+    if wanted:
+        return None if wanted in _taken(wanted, page) else wanted
+    made = make_slug(title)
+    taken = _taken(made[:40], page)
+    numbered = (number_slug(made, number) for number in range(2, len(taken) + 3))
+    return made if made not in taken else next(each for each in numbered if each not in taken)
+
+
+def _taken(beginning: str, page: Page | None) -> set[str]:
+    """Return the slugs of other pages of the section that begin alike."""
+    chosen = select(Page.slug).where(Page.section == g.section, Page.slug.startswith(beginning, autoescape=True))
+    return set(db.session.scalars(chosen.where(Page.id != page.id) if page else chosen))
+
+
+def publish(page: Page) -> None:
+    """Let everybody see a page."""
+    page.published_at = page.published_at or datetime.now(UTC).replace(tzinfo=None)
+
+
+def only_read() -> None:
+    """Give the write lock back, where a POST turns out to change nothing, before something slow is made of it."""
+    with suppress(RuntimeError):  # something was written before the view, so the lock is needed
+        db.begin(write=False)
+
+
+def read_number(text: str) -> int:
+    """Return a whole number that somebody sent; 0 for all else, and for what no row can have."""
+    return int(text) if len(text) < 10 and text.isascii() and text.isdigit() else 0
