@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import build, databases, dispatch, instructions, memory, pages, report, scale
+from . import accounts, build, databases, dispatch, instructions, memory, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -16,6 +16,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "scale": scale.run,
     "databases": databases.run,
     "memory": memory.run,
+    "accounts": accounts.run,
 }
 
 

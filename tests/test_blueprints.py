@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.catalog import Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
@@ -200,7 +203,7 @@ def test_initech_has_one_view_one_template_and_one_file_of_its_own(shipped: Plat
 def test_each_tenant_has_its_colour(shipped: Platform) -> None:
     colours = {client_of(shipped, slug).get("/-/theme.css").text for slug in shipped.registry}
     assert len(colours) == 3
-    assert ":root { --brand: #b3261e; }\n" in colours
+    assert ":root { --brand: #b3261e; --on-brand: #ffffff; }\n" in colours
 
 
 @pytest.mark.parametrize(
@@ -258,16 +261,80 @@ def test_every_link_of_every_page_leads_somewhere_within_the_tenant(shipped: Pla
     assert len(seen) >= 9
 
 
-@pytest.mark.parametrize("folder", ["platform/tenantry/look", "blueprints/front", "blueprints/sections"])
+#: Where messages stand, and the catalogues that translate them: the platform's, then each blueprint's.
+SOURCES = {
+    "platform/tenantry": "platform/tenantry/look",
+    **{
+        f"blueprints/{path.parent.name}": f"blueprints/{path.parent.name}"
+        for path in (ROOT / "blueprints").glob("*/__init__.py")
+    },
+}
+#: Messages that the sources have as a value of something: titles of links, and names of sections.
+BY_VALUE = {"Home", "Help", "Faq", "Demo"}
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w*\}")
+
+
+def messages_in(folder: str) -> set[Any]:
+    """Every message of the Python code and the templates of a folder: its text, or texts, and its context."""
+    methods = [("**/templates/**.html", "jinja2"), ("**/templates/**.txt", "jinja2")]
+    options = {name: {"extensions": "jinja2.ext.i18n", "silent": "false"} for name, _ in methods}
+    in_templates = extract_from_dir(ROOT / folder, methods, options)
+    found: set[Any] = {(message, context) for _, _, message, _, context in in_templates if message}
+    for path in (ROOT / folder).rglob("*.py"):
+        found.update(messages_in_code(ast.parse(path.read_text())))
+    return found
+
+
+def messages_in_code(tree: ast.Module) -> Iterator[Any]:
+    """Babel's own extractor for Python looks past what stands in an f-string."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, (ast.Name, ast.Attribute)):
+            name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr
+            texts = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            if texts and name in ("gettext", "_", "lazy_gettext"):
+                yield texts[0], None
+            elif len(texts) > 1 and name == "ngettext":
+                yield (texts[0], texts[1]), None
+            elif len(texts) > 1 and name == "pgettext":
+                yield texts[1], texts[0]
+            elif len(texts) > 2 and name == "npgettext":
+                yield (texts[1], texts[2]), texts[0]
+
+
+def german(folder: str) -> dict[Any, Message]:
+    path = ROOT / SOURCES[folder] / "translations/de/LC_MESSAGES/messages.po"
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        return {(message.id, message.context): message for message in read_po(file, abort_invalid=True) if message.id}
+
+
+@pytest.mark.parametrize("folder", SOURCES)
 def test_german_is_complete(folder: str) -> None:
     """Every message in the sources has a translation, and no translation is for a message that is gone."""
-    methods = [("**.py", "python"), ("**.html", "jinja2")]
-    options = {"**.html": {"extensions": "jinja2.ext.i18n"}}
-    found = {message for _, _, message, _, _ in extract_from_dir(ROOT / folder, methods, options) if message}
-    with (ROOT / folder / "translations/de/LC_MESSAGES/messages.po").open("rb") as file:
-        translated = {message.id for message in read_po(file) if message.id and message.string}
-    with (ROOT / "platform/tenantry/look/translations/de/LC_MESSAGES/messages.po").open("rb") as file:
-        shared = {message.id for message in read_po(file) if message.id and message.string}
-    assert found - translated - shared == set()
-    by_variable = {"Home", "Help", "Faq"}
-    assert translated - found - by_variable == set()
+    found, own, shared = messages_in(folder), german(folder), german("platform/tenantry")
+    by_value = {(message, None) for message in BY_VALUE}
+    assert found - own.keys() - shared.keys() == set(), "not translated"
+    assert own.keys() - found - by_value == set(), "nowhere in the sources"
+    for message in own.values():
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(texts), f"{message.id} is not translated"
+        assert not message.fuzzy, message.id
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        expected = set(PLACEHOLDER.findall(" ".join(ids)))
+        assert set(PLACEHOLDER.findall(" ".join(texts))) == expected, message.id
+
+
+def test_each_word_has_one_translation() -> None:
+    """All catalogues of a language are one, so two translations of a message would depend on the order of blueprints."""
+    known: dict[Any, Any] = {}
+    for folder in SOURCES:
+        for key, message in german(folder).items():
+            assert known.setdefault(key, message.string) == message.string, (folder, key)
+
+
+def test_titles_of_links_are_translated(shipped: Platform) -> None:
+    words = shipped.catalogues.get("de")
+    shown = {title for slug in shipped.registry for _, title in shipped.tenant_app(slug).navigation}
+    assert {title for title in shown if words.gettext(title) == title} <= {"Demo"}
+    assert shown >= BY_VALUE

@@ -89,7 +89,7 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     [
         ('blueprints = "blueprints"', 'blueprints = "bluprints"', "there is no module 'bluprints'"),
         ("extensions = []", 'extensions = ["no.such:init"]', "there is no module 'no'"),
-        ('"front", "sections", "demo"', '"front", "sectoins"', "did you mean 'sections'?"),
+        ('"front", "sections", "accounts"', '"front", "sectoins"', "did you mean 'sections'?"),
         ('state_dir  = "var"', 'state_dir  = "wsgi.py/x"', "cannot be used, as"),
         ("include    = []", 'include    = ["tenants.d/../x"]', "leads out of the folder"),
     ],
