@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -366,6 +367,13 @@ class Development:
             time.sleep(0.1)
         raise AssertionError(f"got {found} from:\n{self.log.read_text()}")
 
+    def wait_for(self, text: str, seconds: float = 25) -> None:
+        """Wait until the console shows a text."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log.read_text():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(10)
@@ -411,6 +419,30 @@ def test_run_reloads_and_survives_mistakes_in_code_and_configuration(
     _, text = server.get("/moved/", lambda status, text: status == 500)
     assert "ZeroDivisionError" in text
     assert "Werkzeug Debugger" in text
+
+
+def test_run_does_jobs_too(develop: Any, tmp_path: Path, package: str) -> None:
+    source = """
+        from flask import Blueprint
+        from tenantry import current_tenant, jobs
+
+        bp = Blueprint("own", __name__)
+
+        @jobs.job
+        def note(text):
+            print(f"{current_tenant.slug} notes {text}", flush=True)
+
+        @bp.get("/")
+        def index():
+            note.enqueue("this")
+            return "asked"
+    """
+    (tmp_path / package / "own" / "__init__.py").write_text(textwrap.dedent(source))
+    for arguments in ((), ("--no-reload",)):
+        server = develop(*arguments)
+        server.get("/acme/", lambda status, text: text == "asked")
+        server.wait_for("acme notes this")
+        server.stop()
 
 
 def test_run_refuses_production_and_the_open_network(develop: Any, run: Run) -> None:

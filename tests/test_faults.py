@@ -1,4 +1,7 @@
-"""Rows 8 and 9 of the fault matrix: many writers at once, and writers that are killed. The client keeps the ledger."""
+"""Rows 8, 9 and 13 of the fault matrix: many writers at once, writers that are killed, and a database that is full.
+
+The client keeps the ledger.
+"""
 
 from __future__ import annotations
 
@@ -139,6 +142,26 @@ def test_row_9_writers_that_are_killed_a_hundred_times(server: Server) -> None:
     assert max(found.values()) == 1
     assert set(found) <= {"first", *writers.sent}
     assert {writers.answered[name] for name in writers.sent} <= {200, 0}
+
+
+def test_row_13_a_database_that_is_full_is_507_for_its_tenant_alone(tmp_path: Path, server: Server) -> None:
+    toml = TOML.replace("[tenants.acme]\n", "[tenants.acme]\nlimits = { database_mb = 1 }\n")
+    (tmp_path / "tenants.toml").write_text(toml)
+    server.process.send_signal(signal.SIGHUP)
+    line = "/ledger/" + "x" * 4000
+    answers = Counter[int]()
+
+    def is_full() -> bool:
+        status = server.get("/acme" + line, "localhost", "Content-Length: 0", method="POST").status
+        answers[status] += 1
+        return status == 507
+
+    wait_until(is_full)
+    assert set(answers) == {200, 507}
+    assert server.get("/globex" + line, "localhost", "Content-Length: 0", method="POST").status == 200
+    assert sum(kept(server).values()) == 1 + answers[200]
+    assert server.get("/acme/nothing").status == 404
+    assert "Traceback" not in server.output()
 
 
 def workers(server: Server) -> list[int]:

@@ -194,6 +194,16 @@ def test_a_mail_leaves_once_and_its_body_is_dropped(office: Platform, post: Post
     assert [(row.state, row.message, row.attempts) for row in rows(office)] == [("sent", None, 1)] * 3
 
 
+def test_what_was_sent_is_listed_for_a_month(office: Platform, post: Post) -> None:
+    write_mail(office, count=1)
+    send_all(office)
+    with office.tenant("acme"):
+        db.session.execute(update(Outbox).values(sent_at=now() - outbox.KEPT - timedelta(seconds=1)))
+    write_mail(office, count=1)
+    with office.tenant("acme"):
+        assert [mail.state for mail in db.session.scalars(select(Outbox))] == ["waiting"]
+
+
 def test_an_address_that_is_refused_fails_at_once_and_alone(
     office: Platform, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.utils import cached_property
 
-from .errors import DatabaseUnavailable
+from .errors import DatabaseFull, DatabaseUnavailable
 from .users.current import forget_who_asks
 
 
@@ -59,6 +59,18 @@ def busy_page(error: DatabaseUnavailable) -> HTTPException:
     return ServiceUnavailable(str(error), retry_after=1)
 
 
+class InsufficientStorage(HTTPException):
+    """507, which Werkzeug does not have (RFC 4918 section 11.5)."""
+
+    code = 507
+    description = "There is no room left for this."
+
+
+def full_page(error: DatabaseFull) -> HTTPException:
+    """Return the answer where the database has no room left."""
+    return InsufficientStorage()
+
+
 def _is_plain(error: HTTPException) -> bool:
     own_body = type(error).get_body is not HTTPException.get_body
     return error.response is None and error.code is not None and error.code >= 400 and not own_body and _can_link()
@@ -72,6 +84,8 @@ def _can_link() -> bool:
 def _render(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseUnavailable):
         error = busy_page(error.original_exception)
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseFull):
+        error = full_page(error.original_exception)
     if error.code is not None and error.code >= 500:
         forget_who_asks()  # whom to look up in a database that may be what failed
     response = error.get_response()

@@ -189,6 +189,13 @@ class DatabaseBusy(DatabaseUnavailable):
         return "The tenant's database is busy with another write. Nothing of this one was kept; send it again."
 
 
+class DatabaseFull(TenantryError):
+    """The tenant's database has reached ``limits.database_mb``, or its disk is full. Answered 507."""
+
+    def __str__(self) -> str:
+        return "The tenant's database has no room left. Nothing of this change was kept."
+
+
 class ReadOnlyUnit(TenantryError):
     """Something was written in a request whose method only reads."""
 

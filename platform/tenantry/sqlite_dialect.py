@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from .errors import DatabaseBusy, ReadOnlyUnit
+from .errors import DatabaseBusy, DatabaseFull, ReadOnlyUnit
 from .turns import Turn
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def _raise(error: sqlite3.OperationalError, context: ExecutionContext | None = N
     """Say in our own words what SQLite's two commonest errors mean here."""
     if error.sqlite_errorcode & 0xFF in _BUSY:
         raise DatabaseBusy() from error
+    if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        raise DatabaseFull() from error
     reading = context is not None and context.root_connection.info.get("mode") == "read"
     if reading and error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
         raise ReadOnlyUnit() from error

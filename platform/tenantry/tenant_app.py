@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Request, Response, send_from_directory
+from flask import Flask, Request, Response, request, send_from_directory
 from flask.ctx import RequestContext
 from flask.templating import Environment
 from jinja2 import BaseLoader, FileSystemLoader
@@ -24,6 +24,7 @@ from . import dates, db
 from .alternates import alternates, language_links
 from .binding import bind_to_home, bind_to_request
 from .error_pages import LateAborter, error_page
+from .errors import DatabaseFull, DatabaseUnavailable
 from .floor_plan import PlannedRule, TenantMap
 from .languages import current_language, language_name, words_for_templates
 from .sessions import TenantSessionInterface
@@ -245,6 +246,13 @@ class TenantApp(Flask):
         """Flask's, but what the failed commit, or a hook after the view, has left is undone before the page is made."""
         self._undo()
         return super().handle_exception(e)
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Flask's, but what only says that the database cannot be used just now is one line, and no traceback."""
+        if isinstance(exc_info[1], (DatabaseUnavailable, DatabaseFull)):
+            self.logger.error("%s %r: %s", request.method, request.path, exc_info[1])
+        else:
+            super().log_exception(exc_info)
 
     def _undo(self) -> None:
         if self.platform is not None:

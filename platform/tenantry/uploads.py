@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import re
 import secrets
-import sqlite3
 import unicodedata
 from contextlib import suppress
 from datetime import datetime
@@ -22,14 +21,13 @@ from typing import Any, cast
 
 from flask import Response, abort, current_app, send_file
 from sqlalchemy import ForeignKey, String, event, func, select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import HTTPException
 
 from . import db
 from .context import current_tenant
-from .errors import BadPicture, BegunTooLate, StateError
+from .error_pages import InsufficientStorage
+from .errors import BadPicture, BegunTooLate, DatabaseFull, StateError
 from .files import make_private_folder, write_whole
 from .pictures import Picture, clean
 from .times import now
@@ -68,10 +66,9 @@ class Upload(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class NoRoomLeft(HTTPException):
+class NoRoomLeft(InsufficientStorage):
     """The tenant has used up its room for files, or the disk is full. Answered 507; nothing is kept."""
 
-    code = 507
     description = "There is no room left for this file."
 
 
@@ -97,10 +94,8 @@ def save_picture(file: FileStorage, alt: str = "") -> Upload:
     db.session.add(upload)
     try:
         db.session.flush()
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise NoRoomLeft() from error
-        raise
+    except DatabaseFull as error:
+        raise NoRoomLeft() from error
     return upload
 
 

@@ -53,14 +53,21 @@ class Worker:
         """Run jobs until SIGTERM or SIGINT. Return whether all that were running came to an end."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._be_told_to_stop)
+        self._work()
+        self._consumer.stop(graceful=True)
+        return not any(thread.is_alive() for _, thread in self._consumer.worker_threads)
+
+    def run_beside(self) -> None:
+        """Run jobs in the background for as long as this process does something else, as the development server."""
+        threading.Thread(target=self._work, name="worker", daemon=True).start()
+
+    def _work(self) -> None:
         import_jobs(self._queue.watch.platform)
         self._consumer.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
         while not self._stop.wait(LEASE / 4):
             self._queue.renew()
             self._consumer.check_worker_health()
-        self._consumer.stop(graceful=True)
-        return not any(thread.is_alive() for _, thread in self._consumer.worker_threads)
 
     def _be_told_to_stop(self, signum: int, frame: Any) -> None:
         self._stop.set()

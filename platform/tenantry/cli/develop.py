@@ -33,7 +33,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def run(context: click.Context, port: int, host: str, profile: bool, no_reload: bool) -> None:
     """Run the server for development.
 
-    It reloads when a file changes, shows errors in a debugger, and listens on this machine only.
+    It reloads when a file changes, shows errors in a debugger, runs jobs and prints mails, and listens on this machine
+    only.
     """
     if os.environ.setdefault(ENVIRONMENT, "development") != "development":
         raise click.UsageError(f"{ENVIRONMENT} is '{os.environ[ENVIRONMENT]}', and the debugger must not run there.")
@@ -66,6 +67,10 @@ def _load(config: str, port: int, reloading: bool) -> Any:
             raise
         click.echo(f"Error: {error}\nWaiting for an edit that mends it.", err=True)
         return unavailable(1, str(error))
+    if is_running_from_reloader() or not reloading:
+        from ..worker import Worker
+
+        Worker(platform, threads=1).run_beside()
     if not is_running_from_reloader():
         for tenant in platform.registry.values():
             click.echo(f"  {tenant.title}: {'  '.join(tenant.addresses(port))}")

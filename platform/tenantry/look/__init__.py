@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app
 
 from ..context import current_tenant
-from ..error_pages import BAD_BODIES, bad_body, busy_page
-from ..errors import DatabaseUnavailable
+from ..error_pages import BAD_BODIES, bad_body, busy_page, full_page
+from ..errors import DatabaseFull, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
@@ -42,6 +42,7 @@ def init_app(app: TenantApp) -> None:
     app.register_blueprint(bp)
     app.safety_headers += _safety_headers(app)
     app.register_error_handler(DatabaseUnavailable, busy_page)
+    app.register_error_handler(DatabaseFull, full_page)
     for kind in BAD_BODIES:
         app.register_error_handler(kind, bad_body)
 

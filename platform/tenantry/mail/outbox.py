@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CursorResult, String, and_, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, String, and_, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import db
@@ -22,6 +22,8 @@ CLAIM = timedelta(seconds=150)
 PAUSES = (10, 30, 120, 600, 3600)
 #: A mail is given up when it is older than this, and was tried more often than there are pauses.
 GIVE_UP_AFTER = timedelta(days=3)
+#: How long a mail that was sent, or given up, is still listed.
+KEPT = timedelta(days=30)
 
 
 class Outbox(db.Model):
@@ -76,7 +78,9 @@ class Claim(NamedTuple):
 
 
 def add(message: EmailMessage) -> Outbox:
-    """Put a message into the current tenant's outbox, as a part of what is being written."""
+    """Put a message into the current tenant's outbox, as a part of what is being written; what is old in it goes."""
+    old = now() - KEPT
+    db.session.execute(delete(Outbox).where(or_(Outbox.sent_at < old, Outbox.failed_at < old)))
     mail = Outbox(
         message_id=str(message["Message-ID"]),
         recipient=message["To"].addresses[0].addr_spec,
