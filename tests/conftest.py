@@ -163,6 +163,26 @@ def environ_without_tenantry() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("TENANTRY_", "FLASK_", "PORT"))}
 
 
+def require_redis() -> None:
+    """Skip where no Redis answers at its usual place; fail where one has to, as the variable CI says."""
+    if reason := _why_no_redis():
+        assert not os.environ.get("CI"), f"CI needs a Redis at 127.0.0.1:6379: {reason}"
+        pytest.skip(f"no Redis answers at 127.0.0.1:6379: {reason}")
+
+
+def _why_no_redis() -> str:
+    try:
+        from redis import Redis, RedisError
+    except ImportError as error:
+        return str(error)
+    try:
+        with Redis(socket_connect_timeout=1) as client:
+            client.ping()
+    except RedisError as error:
+        return str(error)
+    return ""
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on what the one who runs it has set."""

@@ -11,7 +11,7 @@ import itertools
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class World:
             if purpose == "activate":
                 user.activated_at = None
                 db.session.flush()
-            return f"/accounts/{purpose}/" + users.sign(purpose, user, timedelta(seconds=seconds), extra)
+            return f"/accounts/{purpose}/" + users.sign_link(purpose, user, timedelta(seconds=seconds), extra)
 
     def api_token(self, slug: str) -> str:
         with self.platform.tenant(slug):
@@ -232,33 +232,43 @@ def test_one_tenants_form_token_at_another(world: World) -> None:
     assert "hacked" not in globex.get("/accounts/").text
 
 
-def test_every_form_of_the_accounts_is_refused_without_its_token(world: World) -> None:
-    """The URL map is walked, so that a form of tomorrow is here too."""
+def test_every_form_is_refused_without_its_token(world: World) -> None:
+    """The URL map is walked, so that a form of tomorrow is here too. 400, before it is looked for what it names."""
     mine = world.visitor("acme")
     mine.log_in()
+    with world.platform.tenant("acme"):
+        token_id = users.issue_token(world.user().id, "probe", ["read"], timedelta(days=1))[1]
+        db.session.flush()
+        ids = {"user_id": str(world.user().id), "token_id": str(token_id.id), "login_id": world.user().logins[0].id}
     before = world.state("acme")
     app = world.platform.tenant_app("acme")
-    forms = [
-        rule
-        for rule in app.url_map.iter_rules()
-        if "POST" in (rule.methods or ()) and rule.endpoint.startswith("accounts.")
-    ]
-    assert len(forms) >= 14
+    forms = [rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+    assert len(forms) >= 25
+    assert {rule.endpoint.partition(".")[0] for rule in forms} >= {"accounts", "help", "faq"}
     for rule in forms:
-        path = re.sub(r"<int:\w+>", "1", rule.rule).replace("<login_id>", "x").replace("<token>", "x")
-        status = mine.send("POST", path, {"role": "member", "name": "hacked", "email": "h@example.com"}).status
-        assert status in (400, 404) or rule.endpoint == "accounts.log_in", rule
-        assert status == 404 or "<token>" not in rule.rule
+        values = {
+            name: ids.get(name, "1" if "id" in name or name == "number" else "welcome")
+            for name in rule.arguments - set(rule.defaults or ())
+        }
+        if "token" in rule.arguments:  # without its link there is no form: 404, as the attacks on links show
+            continue
+        with app.test_request_context():
+            path = app.url_for(rule.endpoint, **values).removeprefix("/acme")
+        data = {"role": "member", "name": "hacked", "title": "hacked", "state": "block", "revision": "1"}
+        answer = mine.send("POST", path, {**data, "page": "1" if rule.endpoint.startswith("help.") else "2"})
+        assert answer.status == 400 or (answer.status == 404 and rule.endpoint.endswith("picture")), rule
     assert mine.is_in
     assert world.state("acme") == before
+    assert "hacked" not in mine.get("/help/").text + mine.get("/accounts/").text
 
 
-@pytest.mark.parametrize("path", ["/", "/help/", "/help/welcome/", "/accounts/", "/people/ada/", "/nothing/"])
+@pytest.mark.parametrize("path", ["/", "/help/", "/help/welcome/", "/accounts/", "/people/{name}/", "/nothing/"])
 def test_what_somebody_who_is_logged_in_sees_is_kept_by_nobody_else(world: World, path: str) -> None:
     """Row 20."""
     mine = world.visitor("acme")
     mine.log_in()
-    answer = mine.get(path)
+    answer = mine.get(path.format(name=world.name))
+    assert answer.status == (404 if "nothing" in path else 200)
     assert "Cookie" in ",".join(answer.header("Vary"))
     assert re.search("private|no-store", ",".join(answer.header("Cache-Control")))
 
@@ -368,19 +378,20 @@ def test_a_tenant_that_was_removed_and_made_again(world_apart: World) -> None:
         rows = {table: [dict(row._mapping) for row in db.session.execute(select(table))] for table in _account_tables()}
     world_apart.platform.databases.close_idle()
     shutil.rmtree(world_apart.platform.registry["acme"].state)
-    assert client_of(world_apart.platform, "acme").get("/").status_code in (200, 503)
+    again = client_of(world_apart.platform, "acme")
+    wait_until(lambda: again.get("/").status_code == 200)
     fresh = Platform.from_file(world_apart.platform.registry.settings.file)
     with fresh.tenant("acme"):
         for table, kept in rows.items():
             for row in kept:
                 db.session.execute(table.insert().values(**row))
     fresh.databases.close_idle()
-    time.sleep(1.2)  # each worker looks once a second whether the database is the one that it knew
-    assert not mine.is_in
+    for _ in range(4):  # each worker looks once a second whether the database is the one that it knew
+        wait_until(lambda: not mine.is_in)
     assert world_apart.visitor("acme").get("/accounts/me", f"Authorization: Bearer {token}").status == 401
     for path in (reset, activation):
         assert world_apart.visitor("acme").get(path).status == 404
-    assert "confirm your address" in world_apart.visitor("acme").log_in().text  # the account itself is there, as it was
+    assert "confirm your" in world_apart.visitor("acme").log_in().text  # the account itself is there, as it was
 
 
 def _account_tables() -> list[Any]:
@@ -472,12 +483,12 @@ def test_what_an_older_key_signed(world_apart: World) -> None:
     assert mine.is_in
     assert mine.get(path).status == 200
     world_apart.platform.keys.rotate(verify_days=0)
-    time.sleep(HEAD_START + 1.2)  # and once a second at the keys
-    assert not mine.is_in
+    for _ in range(4):  # and once a second at the keys; there are two workers, and chance says which one answers
+        wait_until(lambda: not mine.is_in, HEAD_START + 10)
     assert mine.get(path).status == 404
 
 
-HOSTILE = "\"'><script>alert(1)</script>{{7*7}}{%x%}"
+HOSTILE = "\"'><script>alert(1)</script>{{1234*5678}}{%x%}"
 
 
 def test_script_in_every_text(world: World) -> None:
@@ -490,7 +501,10 @@ def test_script_in_every_text(world: World) -> None:
         ).status
         == 302
     )
-    assert mine.submit("/accounts/tokens", {"name": HOSTILE, "scopes": "read", "days": "7"}).status == 200
+    assert (
+        mine.submit("/accounts/tokens", {"name": HOSTILE, "scopes": "read", "days": "7", "current": PASSWORD}).status
+        == 200
+    )
     agent = f"User-Agent: {HOSTILE}"
     token = mine.token("/accounts/")
     mine.send("POST", "/accounts/log-out", {"csrf_token": token})
@@ -507,7 +521,7 @@ def test_script_in_every_text(world: World) -> None:
         answer = mine.get(path)
         assert answer.status == 200
         assert "<script>alert" not in answer.text, path
-        assert "49" not in re.sub(r"\d{4}-\d\d-\d\d.*?<", "", answer.text) or "{{7*7}}" in answer.text, path
+        assert "7006652" not in answer.text, path
         assert "script-src 'self'" in answer.header("Content-Security-Policy")[0]
     assert (
         html.escape(HOSTILE).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
@@ -526,3 +540,10 @@ def test_ten_thousand_fields_and_a_body_that_is_none(world: World) -> None:
     ):
         head = f"POST /acme/accounts/log-in HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         assert Answer(mine.server.raw(head.encode() + body)).status in (400, 413, 415, 422)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

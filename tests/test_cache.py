@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from conftest import free_port
+from conftest import free_port, require_redis
 from tenantry import Platform, cache, current_tenant, db, plain_values, shared_redis
 from tenantry.cache import PlatformCache
-from tenantry.cache_stores import BESIDE, LARGEST, LocalStore, RedisStore
+from tenantry.cache_stores import BESIDE, DELETED, LARGEST, LocalStore, RedisStore
 from tenantry.cli import main
 from tenantry.errors import BadSetup, ImportFailed, NoTenantContext
 from tenantry.shared_redis import SharedRedis
@@ -33,21 +33,12 @@ from tenantry.testing import TWO_TENANTS, client_of, make_platform
 REDIS = "redis://127.0.0.1:6379/9"
 
 
-def redis_answers() -> None:
-    """Skip where there is no Redis, and fail where there has to be one."""
-    try:
-        socket.create_connection(("127.0.0.1", 6379), timeout=1).close()
-    except OSError:
-        assert "CI" not in os.environ, "Redis has to answer at 127.0.0.1:6379"
-        pytest.skip("Redis does not answer at 127.0.0.1:6379")
-
-
 @pytest.fixture(params=["process", "redis"])
 def tenants_toml(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "process":
         yield TWO_TENANTS
         return
-    redis_answers()
+    require_redis()
     yield f'[platform]\nredis = "{REDIS}"\n{TWO_TENANTS}'
 
 
@@ -454,7 +445,27 @@ def kinds(value: Any) -> Any:
     return type(value), value
 
 
+#: What nobody has written with ``plain_values.write``.
+BROKEN = [
+    b"no JSON",
+    b"",
+    b'{" d":"no date"}',
+    b'{" d":1}',
+    b'{" n":"no number"}',
+    b'{" u":1}',
+    b'{" t":1}',
+    b'{" b":1}',
+    b"\xff",
+    b"[" * 100_000,
+]
+
+
 class TestPlainValues:
+    @pytest.mark.parametrize("text", BROKEN, ids=lambda text: text[:20].decode("ascii", "replace") or "empty")
+    def test_what_is_none_is_told(self, text: bytes) -> None:
+        with pytest.raises(ValueError):  # noqa: PT011  # some are Python's own
+            plain_values.read(text)
+
     @given(PLAIN)
     def test_they_come_back_as_they_were(self, value: Any) -> None:
         assert kinds(plain_values.read(plain_values.write(value))) == kinds(value)
@@ -598,7 +609,10 @@ class TestInThisProcess:
 
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(work, range(1, 9)))
-        assert store.held <= 50_000
+        assert sum(values.counted for values in store._tenants.values()) == store.held <= 50_000
+        for deed in deeds:
+            store.clear(deed)
+        assert store.held == 0
 
     def test_each_platform_has_its_own(self, tmp_path: Path) -> None:
         one, other = (make_platform(tmp_path, TWO_TENANTS) for _ in range(2))
@@ -648,7 +662,7 @@ class Door:
 
 @pytest.fixture
 def door() -> Iterator[Door]:
-    redis_answers()
+    require_redis()
     made = Door()
     yield made
     made.close()
@@ -740,18 +754,19 @@ class TestRedisAway:
         assert platform.redis is not None
         platform.redis.client.close()
 
-    @pytest.mark.parametrize("text", [b"no JSON", b'{" d":"no date"}', b'{" b":1}', b"\xff", b"[" * 100_000])
+    @pytest.mark.parametrize("text", BROKEN)
     def test_what_others_wrote_there_is_a_miss(self, text: bytes) -> None:
         store, deed = LocalStore(), uuid4()
         kept = PlatformCache(store)
         store.set(deed, bytes(32), text, 300)
         assert kept.get_or_set(deed, bytes(32), lambda: "mine", 300) == "mine"
+        assert kept.get_or_set(deed, bytes(32), lambda: "another", 300) == "mine"
 
 
 class TestRedis:
     @pytest.fixture
     def redis(self) -> Iterator[SharedRedis]:
-        redis_answers()
+        require_redis()
         made = SharedRedis(REDIS)
         yield made
         made.client.close()
@@ -789,6 +804,41 @@ class TestRedis:
         redis.client.delete(*redis.client.scan_iter(f"tenantry:{deed.hex}:*"))
         other.client.close()
 
+    @pytest.mark.parametrize("change", ["delete", "clear", "set"])
+    def test_what_another_process_changes_while_it_is_worked_out(self, redis: SharedRedis, change: str) -> None:
+        other = SharedRedis(REDIS)
+        one, two, deed = PlatformCache(RedisStore(redis)), PlatformCache(RedisStore(other)), uuid4()
+        changes: dict[str, Callable[[], None]] = {
+            "delete": lambda: two.delete(deed, bytes(32)),
+            "clear": lambda: two.clear(deed),
+            "set": lambda: two.set(deed, bytes(32), "new", 300),
+        }
+        assert one.get_or_set(deed, bytes(32), lambda: changes[change]() or "old", 300) == "old"
+        assert one.get_or_set(deed, bytes(32), lambda: "new", 300) == "new"
+        assert two.get_or_set(deed, bytes(32), lambda: "third", 300) == "new"  # as that was kept
+        sweep(redis, deed)
+        other.client.close()
+
+    def test_what_takes_longer_than_a_deletion_is_known_is_not_kept(self, redis: SharedRedis) -> None:
+        clock, deed = [0.0], uuid4()
+        kept = PlatformCache(RedisStore(redis, timer=lambda: clock[0]))
+
+        def work_out(seconds: float) -> float:
+            clock[0] += seconds
+            return seconds
+
+        for seconds, found in ((DELETED, None), (DELETED - 1, DELETED - 1)):
+            kept.get_or_set(deed, bytes(32), lambda seconds=seconds: work_out(seconds), 300)  # type: ignore[misc]
+            assert kept.get_or_set(deed, bytes(32), lambda: None, 1e-3) == found
+            sweep(redis, deed)
+
+    def test_a_deletion_is_known_for_a_while(self, redis: SharedRedis) -> None:
+        store, deed = RedisStore(redis), uuid4()
+        store.delete(deed, bytes(32))
+        name = f"tenantry:{deed.hex}:cache-deleted:{'0' * 64}"
+        assert DELETED - 10 < redis.client.ttl(name) <= DELETED
+        redis.client.delete(name)
+
     def test_no_connection_is_carried_across_a_fork(self, redis: SharedRedis) -> None:
         """Parent and child talk at once; were it one connection, each would read the other's answers."""
         store, deeds = RedisStore(redis), [uuid4(), uuid4()]
@@ -809,7 +859,7 @@ class TestRedis:
             redis.client.delete(*redis.client.scan_iter(f"tenantry:{deed.hex}:*"))
 
     def test_one_pool_for_all_tenants_opened_late(self, tmp_path: Path) -> None:
-        redis_answers()
+        require_redis()
         platform = make_platform(tmp_path, f'[platform]\nredis = "{REDIS}"\n{TWO_TENANTS}')
         assert platform.redis is not None
         pool = platform.redis.client.connection_pool

@@ -66,7 +66,7 @@ def test_a_lost_password(run: Any, site: Path) -> None:
     client.submit(path_in(run("add", "acme", "ada@example.com")), {"password": PASSWORD})
     client.submit("/accounts/log-in", {"login": "ada", "password": PASSWORD})
     done = run("reset", "acme", "ada")
-    assert "The password of 'ada' is void, and 1 log-in is ended." in done.output
+    assert "The password of 'ada' and its tokens are void, and 1 log-in is ended." in done.output
     assert client.get("/accounts/").status_code == 302
     assert client.submit("/accounts/log-in", {"login": "ada", "password": PASSWORD}).status_code == 422
     assert client.submit(path_in(done), {"password": "another long one"}).status_code == 302
@@ -96,4 +96,4 @@ def test_mistakes_are_told(run: Any, words: tuple[str, ...], status: int, said: 
 def test_a_tenant_without_the_pages_of_accounts(run: Any, site: Path) -> None:
     with (site / "tenants.toml").open("a") as file:
         file.write('\n[tenants.plain]\npath = "/plain"\nfeatures = ["front"]\n')
-    assert "has not the feature 'accounts'" in run("add", "plain", "ada@example.com").output
+    assert "does not have the feature 'accounts'" in run("add", "plain", "ada@example.com").output

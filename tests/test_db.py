@@ -10,17 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, request, session, stream_with_context, url_for
 from sqlalchemy import Integer, String, func, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenantry import Platform, current_tenant, db
-from tenantry.errors import BegunTooLate, DatabaseBusy, DatabaseReplaced, NoTenantContext, ReadOnlyUnit
+from tenantry.errors import BegunTooLate, DatabaseBusy, DatabaseFull, DatabaseReplaced, NoTenantContext, ReadOnlyUnit
 from tenantry.sqlite import DatabaseFile, SqliteDatabases
 from tenantry.testing import client_of
 
@@ -600,7 +601,7 @@ def test_the_size_of_a_database_is_limited(platform: Platform, write: Callable[[
     file = platform.registry["acme"].database_file
     with (
         databases.direct(DatabaseFile.at(file, 1), "write") as connection,
-        pytest.raises(OperationalError, match="full"),
+        pytest.raises(DatabaseFull, match="no room left"),
     ):
         connection.execute(text("CREATE TABLE big (x BLOB)"))
         for _ in range(40):
@@ -675,3 +676,133 @@ def test_rows_are_counted_in_their_own_tenant(platform: Platform) -> None:
     for slug, number in (("acme", 3), ("globex", 5)):
         with platform.tenant(slug):
             assert db.session.scalar(select(func.count()).select_from(Note)) == number
+
+
+# What follows from what was written.
+
+
+def test_what_follows_comes_once_the_work_is_kept(platform: Platform) -> None:
+    done: list[str] = []
+    with platform.tenant("acme"):
+        db.after_commit(lambda: done.append("kept"))
+        db.after_rollback(lambda: done.append("undone"))
+        assert done == []
+    assert done == ["kept"]
+
+
+def test_what_is_undone_has_its_own_consequences(platform: Platform) -> None:
+    done: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        with platform.tenant("acme"):
+            db.after_commit(lambda: done.append("kept"))
+            db.after_rollback(lambda: done.append("undone"))
+            raise ZeroDivisionError
+    assert done == ["undone"]
+
+
+@pytest.mark.parametrize("how", ["db.rollback", "session.rollback", "savepoint", "inner context"])
+def test_a_part_that_is_undone_takes_what_follows_from_it_along(platform: Platform, how: str) -> None:
+    done: list[str] = []
+
+    def ask(name: str) -> None:
+        db.after_commit(lambda: done.append(f"{name} kept"))
+        db.after_rollback(lambda: done.append(f"{name} undone"))
+
+    with platform.tenant("acme"):
+        if how == "savepoint":
+            ask("before")
+            with pytest.raises(ZeroDivisionError), db.session.begin_nested():
+                ask("part")
+                raise ZeroDivisionError
+        elif how == "inner context":
+            ask("before")
+            with pytest.raises(ZeroDivisionError), platform.tenant("acme"):
+                ask("part")
+                raise ZeroDivisionError
+        else:
+            ask("part")
+            (db.rollback if how == "db.rollback" else db.session.rollback)()
+            ask("before")
+        assert done == ["part undone"]
+        ask("after")
+    assert sorted(done) == ["after kept", "before kept", "part undone"]
+
+
+def test_what_follows_from_a_savepoint_waits_for_what_is_around_it(platform: Platform) -> None:
+    done: list[str] = []
+    for fails in (False, True):
+        with suppress(ZeroDivisionError), platform.tenant("acme"):
+            with db.session.begin_nested(), db.session.begin_nested():
+                db.after_commit(lambda: done.append("kept"))
+                db.after_rollback(lambda: done.append("undone"))
+            assert done == ([] if not fails else ["kept"])
+            if fails:
+                raise ZeroDivisionError
+    assert done == ["kept", "undone"]
+
+
+def test_what_was_kept_by_hand_has_its_consequences_though_the_rest_fails(platform: Platform) -> None:
+    done: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        with platform.tenant("acme"):
+            db.after_commit(lambda: done.append("kept"))
+            db.session.commit()
+            db.after_commit(lambda: done.append("never"))
+            raise ZeroDivisionError
+    assert done == ["kept"]
+
+
+def test_a_consequence_that_fails_is_logged_and_keeps_no_other_from_its_turn(
+    platform: Platform, acme: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    def view() -> str:
+        db.after_commit(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+        db.after_commit(lambda: done.append("the other"))
+        return "kept"
+
+    platform.tenant_app("acme").add_url_rule("/asks", "asks", view, methods=["GET", "POST"])
+    for answer in (acme.get("/asks"), acme.post("/asks")):
+        assert (answer.status_code, answer.text) == (200, "kept")
+    assert done == ["the other"] * 2
+    assert "The change itself is kept" in caplog.text
+
+
+def test_a_consequence_may_use_the_database_and_leaves_nothing_open(platform: Platform) -> None:
+    def write() -> None:
+        db.session.execute(text("INSERT INTO tenantry_attempts VALUES ('x', 1, 1.0)"))
+
+    with platform.tenant("acme"):
+        db.after_commit(write)
+    assert platform.databases.lent == 0
+    with platform.tenant("acme"):
+        assert db.session.scalar(text("SELECT count(*) FROM tenantry_attempts")) == 1
+
+
+def test_what_was_asked_for_is_not_lost_by_beginning_anew(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        db.begin(write=False)
+        db.after_commit(lambda: None)
+        with pytest.raises(BegunTooLate):
+            db.begin(write=True)
+
+
+def test_after_a_commit_by_hand_one_may_begin_anew(platform: Platform) -> None:
+    with platform.tenant("acme"):
+        db.session.execute(text("INSERT INTO tenantry_attempts VALUES ('x', 1, 1.0)"))
+        with pytest.raises(BegunTooLate):
+            db.begin(write=False)
+        db.commit_now()
+        db.session.execute(text("SELECT 1"))
+        db.begin(write=False)
+        with pytest.raises(ReadOnlyUnit):
+            db.session.execute(text("DELETE FROM tenantry_attempts"))
+        db.rollback()
+
+
+def test_a_part_that_is_to_be_undone_as_a_whole_is_not_kept_in_the_middle(platform: Platform) -> None:
+    with platform.tenant("acme"), platform.tenant("acme"):
+        db.session.execute(text("INSERT INTO tenantry_attempts VALUES ('x', 1, 1.0)"))
+        with pytest.raises(BegunTooLate):
+            db.commit_now()

@@ -137,5 +137,5 @@ def test_row_9_absolute_form(nginx: int) -> None:
 def test_the_service_starts_what_the_readme_says() -> None:
     unit = (ROOT / "deploy" / "tenantry.service").read_text()
     assert ".venv/bin/gunicorn wsgi:application" in unit
-    assert Path(ROOT / "Procfile").read_text() == "web: gunicorn wsgi:application\nworker: tenantry worker\n"
+    assert Path(ROOT / "Procfile").read_text() == "web: exec gunicorn wsgi:application\nworker: exec tenantry worker\n"
     assert ".venv/bin/tenantry worker" in (ROOT / "deploy" / "tenantry-worker.service").read_text()

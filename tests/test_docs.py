@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -127,43 +128,53 @@ def test_the_addresses_in_the_readme_are_the_shipped_ones() -> None:
         assert all(address in printed for address in tenant.addresses(8000))
 
 
-def test_the_blueprint_guides_examples_work(tmp_path: Path, write: Write, package: str) -> None:
-    """Its migration makes a table, its first content fills it, its registrations stand several times."""
-    source = {block.splitlines()[0]: block for block in blocks("docs/blueprints.md", "python")}
-    registrations = next(block for first, block in source.items() if first.startswith("def registrations"))
-    migration = next(block for first, block in source.items() if "notes_0001" in first)
-    content = next(block for first, block in source.items() if first.startswith("@on_provision"))
-    write(f"{package}/notes/migrations/notes_0001.py", migration)
-    model = """
-from flask import Blueprint
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped, mapped_column
-from tenantry import db, gettext, on_provision
+def test_the_guides_small_blueprint_passes_its_own_tests(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of it is written as it stands there, and its tests are run, in a process of their own."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    for text in (*blocks("docs/blueprints.md", "python"), *blocks("docs/blueprints.md", "jinja")):
+        if found := re.match(r"(?:# |\{# )((?:blueprints/notes|tests)/\S+)", text):
+            path = pytester.path / found[1].replace("blueprints/", "set_of_the_guide/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    pytester.path.joinpath("set_of_the_guide", "__init__.py").touch()
+    pytester.makeconftest(
+        """
+        import pytest
 
-bp = Blueprint("notes", __name__)
+        pytest_plugins = ["tenantry.testing"]
+
+        @pytest.fixture
+        def tenants_toml():
+            from tenantry.testing import TWO_TENANTS
+
+            listed = ", ".join(f'"{name}:bp"' for name in ("set_of_the_guide.notes", "blueprints.accounts"))
+            return f"[platform]\\nblueprints = [{listed}]\\n" + TWO_TENANTS.replace('sections = ["help", "faq"]', "")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", "tests")
+    result.assert_outcomes(passed=2)
 
 
-class Note(db.Model):
-    __tablename__ = "note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    text: Mapped[str]
+def test_the_guides_several_registrations_stand_side_by_side(tmp_path: Path, write: Write, package: str) -> None:
+    registrations = next(
+        text for text in blocks("docs/blueprints.md", "python") if text.startswith("def registrations")
+    )
+    view = """
+    from flask import Blueprint
 
+    bp = Blueprint("notes", __name__)
 
-@bp.get("/")
-def index(section):
-    return " ".join(db.session.scalars(select(Note.text)))
+    @bp.get("/")
+    def index(section):
+        return section
 
-
-"""
-    write(f"{package}/notes/__init__.py", model + content + "\n\n" + registrations)
+    """
+    write(f"{package}/notes/__init__.py", textwrap.dedent(view) + "\n" + registrations)
     toml = f'[platform]\nblueprints = "{package}"\n[tenants.a]\npath = "/a"\nsections = ["one", "two"]\n'
     client = client_of(make_platform(tmp_path, toml), "a")
-    try:
-        assert client.get("/one/").text == client.get("/two/").text == "Welcome"
-    finally:
-        from tenantry import db
-
-        db.Model.metadata.remove(db.Model.metadata.tables["note"])
+    assert (client.get("/one/").text, client.get("/two/").text) == ("one", "two")
 
 
 def test_the_guides_existing_application_works(tmp_path: Path, write: Write, package: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,8 +12,20 @@ import pytest
 from flask import redirect, render_template_string, request, url_for
 from hypothesis import given
 from hypothesis import strategies as st
-from wtforms import BooleanField, FileField, PasswordField, SelectField, StringField, TextAreaField
+from werkzeug.exceptions import NotFound
+from wtforms import (
+    BooleanField,
+    FieldList,
+    FileField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from tenantry import Platform, forms
 from tenantry.forms import Form
@@ -112,7 +125,7 @@ def test_texts_are_trimmed_and_of_one_form_but_passwords_keep_their_spaces(notes
     ):
         form = NoteForm(meta={"csrf": False})
         assert form.validate()
-        assert (form.text("title"), form.text("body"), form.text("secret")) == ("Café", "a\nb", " é ")
+        assert (form.typed("title"), form.typed("body"), form.typed("secret")) == ("Café", "a\nb", " é ")
 
 
 @pytest.mark.parametrize("token", ["", "x", "ImFiYyI.aaaa.bbbb"])
@@ -156,6 +169,36 @@ def test_a_form_that_was_open_while_the_keys_were_rotated_is_taken(notes: Tenant
     assert notes.post("/note", data={**GOOD, "csrf_token": token}).status_code == 302
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"a&" * 1_000_000, b"a=&" * 2000, b"title=" + b"%41" * 1_000_000, b"title=" + b"x" * 3_000_000],
+    ids=["empty fields", "fields", "escapes", "one field"],
+)
+def test_an_encoded_form_is_bounded_in_bytes_and_fields(notes: TenantClient, body: bytes) -> None:
+    answer = notes.post("/note", data=body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("body", ['{"title": 5}', "[1]", "5", '"x"', "[" * 100_000, "NaN", "{"])
+def test_json_is_no_form(notes: TenantClient, body: str) -> None:
+    assert notes.post("/note", data=body, content_type="application/json").status_code == 400
+
+
+def test_a_field_cannot_have_the_name_of_what_every_form_has() -> None:
+    with pytest.raises(TypeError, match="'status' is what every form has"):
+        type("Odd", (Form,), {"status": StringField("Status")})
+
+
+def test_a_form_that_was_sent_too_often_says_when_it_may_be_sent_again(notes: TenantClient) -> None:
+    with notes.platform.tenant_app("acme").test_request_context("/note", method="POST"):
+        form = NoteForm(meta={"csrf": False})
+        form.retry_after = 60
+        assert (form.status, form.shown_by("tenantry/error.html", error=NotFound())[1:]) == (
+            429,
+            (429, {"Retry-After": "60"}),
+        )
+
+
 def test_a_button_goes_on_only_with_the_token(notes: TenantClient) -> None:
     assert notes.post("/act").status_code == 400
     assert notes.submit("/note", form="/act").text == "done"
@@ -170,6 +213,69 @@ def test_every_field_has_its_label_and_hint(notes: TenantClient) -> None:
     assert "A &lt;hint&gt;." in text
     assert page.all("form")[-1]["enctype"] == "multipart/form-data"
     assert {each.get("name") for each in page.all("button")} == {None, "preview"}
+
+
+class Boxes(SelectMultipleField):
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+class GroupsForm(Form):
+    few = Boxes("Few", [InputRequired()], choices=["a", "b"], description="One at least.")
+    any = Boxes("Any", choices=["a", "b"])
+    one = RadioField("One", [InputRequired()], choices=["a", "b"], description="Exactly one.")
+    long = SelectMultipleField("Long", choices=["a", "b"])
+    texts = FieldList(StringField("Text"), label="Texts", min_entries=2)
+
+
+@pytest.mark.parametrize("data", [None, {}], ids=["shown", "refused"])
+def test_what_is_several_controls_is_one_group_with_its_description(
+    notes: TenantClient, data: dict[str, str] | None
+) -> None:
+    with notes.platform.tenant_app("acme").test_request_context("/note", method="GET" if data is None else "POST"):
+        form = GroupsForm(meta={"csrf": False})
+        assert form.validate_on_submit() is False
+        text = render_template_string(PAGE, form=form)
+    page = Fields(text)
+    groups = {each["id"]: each for each in page.all("fieldset")}
+    assert list(groups) == ["few", "any", "one", "texts"]
+    errors = "" if data is None else " {}-error"
+    assert groups["few"]["aria-describedby"] == "few-hint" + errors.format("few")
+    assert groups["one"]["aria-describedby"] == "one-hint" + errors.format("one")
+    assert "aria-describedby" not in groups["any"]
+    boxes = [each for each in page.all("input") if each.get("type") == "checkbox"]
+    assert len(boxes) == 4
+    assert not any("required" in each for each in boxes), "each would be, and not one of them"
+    ids = {each["id"] for each in page.all("input", "select", "textarea", "fieldset") if each.get("id")}
+    assert {each["for"] for each in page.all("label") if each.get("for")} <= ids
+    links = {each["href"] for each in page.all("a") if (each.get("href") or "").startswith("#")} - {"#main"}
+    assert links == (set() if data is None else {"#few-0", "#one-0"})
+    assert text.split("<legend>Any")[1].startswith(' <span class="soft">(optional)')
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [({}, ""), ({"title": ""}, "Error: "), ({"csrf_token": "x"}, "Error: ")], ids=str
+)
+def test_errors_are_in_the_title_and_where_the_page_begins(
+    notes: TenantClient, change: dict[str, str], expected: str
+) -> None:
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', notes.get("/note").text)
+    assert token
+    data = {**GOOD, "kind": "a", "csrf_token": token[1], **change}
+    text = (notes.post("/note", data=data) if expected else notes.get("/note")).text
+    assert f"<title>{expected}Acme</title>" in text
+    first = [attributes for _, attributes in Fields(text).found if "autofocus" in attributes]
+    assert [(each["role"], each["tabindex"]) for each in first] == ([("alert", "-1")] if expected else [])
+
+
+def test_a_button_says_what_it_is_about_and_takes_along_what_it_is_given(notes: TenantClient) -> None:
+    template = """{% from "tenantry/forms.html" import button %}{{ button("Block", "/x", name="state", value="block",
+        about="<Ada>", more={"page": 3}) }}"""
+    with notes.platform.tenant_app("acme").test_request_context("/note"):
+        text = render_template_string(template)
+    assert 'Block<span class="hidden">: &lt;Ada&gt;</span></button>' in text
+    sent = {each["name"]: each["value"] for each in Fields(text).all("input")}
+    assert {**sent, "csrf_token": ""} == {"csrf_token": "", "state": "block", "page": "3"}
 
 
 def test_labels_and_errors_are_in_the_readers_language(notes: TenantClient) -> None:
@@ -192,8 +298,8 @@ def test_no_text_is_an_error_of_ours(text: str, tmp_path_factory: pytest.TempPat
         form = NoteForm(formdata=None, meta={"csrf": False})
         form.title.process(_Values(text))
         valid = form.title.validate(form)
-        assert Fields(str(form.title())).all("input")[0]["value"] == form.text("title")
-        hidden = [each for each in form.text("title") if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")]
+        assert Fields(str(form.title())).all("input")[0]["value"] == form.typed("title")
+        hidden = [each for each in form.typed("title") if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")]
         assert not valid or not hidden
 
 

@@ -10,8 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,13 +22,18 @@ import pytest
 from flask import has_app_context
 from huey.utils import utcnow
 
+from conftest import require_redis
 from tenantry import Platform, db, jobs
 from tenantry.errors import BadArguments, BadSetup, NoTenantContext, UnknownJob
-from tenantry.jobs import marking
+from tenantry.jobs import marking, storages
 from tenantry.jobs import queue as queue_module
 from tenantry.jobs.calls import Call
 from tenantry.jobs.queue import JobQueue
+from tenantry.jobs.running import MOST_MISSING
 from tenantry.jobs.storages import LEASE, MARK
+from tenantry.jobs.watch import Watch
+from tenantry.mail.delivery import deliver
+from tenantry.registry import Registry
 from tenantry.testing import client_of, make_platform, run_jobs
 
 Write = Callable[[str, str], Path]
@@ -116,16 +121,6 @@ def kept(
         platform.redis.client.close()
 
 
-def require_redis() -> None:
-    redis = pytest.importorskip("redis")
-    try:
-        with redis.Redis.from_url(REDIS, socket_connect_timeout=1) as client:
-            client.ping()
-    except redis.RedisError as error:
-        assert not os.environ.get("CI"), f"CI needs a Redis at {REDIS}: {error}"
-        pytest.skip(f"no Redis answers at {REDIS}: {error}")
-
-
 def work_off(queue: JobQueue, later: float = 0) -> int:
     """Do what a worker's threads do, until nothing is due within so many seconds."""
     count = 0
@@ -141,10 +136,22 @@ def enqueue(platform: Platform, slug: str, job: Any, *args: Any, **kwargs: Any) 
         job.enqueue(*args, **kwargs)
 
 
-def set_status(platform: Platform, slug: str, status: str) -> None:
+def edit(file: Path, text: str, ago: float = 60) -> None:
+    """Write a file, and let that have been some seconds ago."""
+    file.write_text(text)
+    moment = time.time_ns() - int(ago * 1e9)
+    os.utime(file, ns=(moment, moment))
+
+
+def replace_in_toml(platform: Platform, old: str, new: str) -> None:
     file = platform.registry.settings.file
     text = file.read_text()
-    file.write_text(text.replace(f'path = "/{slug}"\n', f'path = "/{slug}"\nstatus = "{status}"\n'))
+    assert old in text
+    edit(file, text.replace(old, new))
+
+
+def set_status(platform: Platform, slug: str, status: str) -> None:
+    replace_in_toml(platform, f'path = "/{slug}"\n', f'path = "/{slug}"\nstatus = "{status}"\n')
 
 
 # What authors do
@@ -365,7 +372,7 @@ def test_a_tenant_that_is_not_active_is_waited_for(kept: Platform, shop: Any, ca
         set_status(kept, "acme", status)
         kept.queue.watch.look(at_once=True)
         assert work_off(kept.queue, later=61) == 1
-        kept.registry.settings.file.write_text(good)
+        edit(kept.registry.settings.file, good)
     assert shop.ran == []
     assert work_off(kept.queue) == 0
     kept.queue.watch.look(at_once=True)
@@ -374,16 +381,13 @@ def test_a_tenant_that_is_not_active_is_waited_for(kept: Platform, shop: Any, ca
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-@pytest.mark.parametrize("how", ["archived", "taken out", "removed", "made anew"])
+@pytest.mark.parametrize("how", ["archived", "removed", "made anew"])
 def test_a_job_of_a_tenant_that_is_gone_is_dropped_and_told(
     kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     enqueue(kept, "acme", shop.note, "secret order")
     if how == "archived":
         set_status(kept, "acme", "archived")
-    elif how == "taken out":
-        file = kept.registry.settings.file
-        file.write_text(file.read_text().replace('[tenants.acme]\npath = "/acme"', ""))
     else:
         kept.databases.close_idle()
         shutil.rmtree(kept.registry["acme"].state)
@@ -396,6 +400,92 @@ def test_a_job_of_a_tenant_that_is_gone_is_dropped_and_told(
     assert f"The job '{shop.note.name}' of tenant 'acme' was dropped" in caplog.text
     assert "secret order" not in caplog.text
     assert work_off(kept.queue, later=10**6) == 0
+
+
+ACME = '[tenants.acme]\npath = "/acme"\n'
+
+
+def wait_for_missing(queue: JobQueue, most: int = 5000) -> list[float]:
+    """Look at the one call, after each of its pauses, until it is gone. Return the pauses."""
+    pauses: list[float] = []
+    while len(pauses) < most:
+        task = queue.dequeue() or pytest.fail("it is not there")
+        before = utcnow()
+        queue.execute(task)
+        if not (found := queue.scheduled()):
+            break
+        pauses.append(round((found[0].eta - before).total_seconds()))
+        queue.read_schedule(utcnow() + timedelta(seconds=3600))
+    return pauses
+
+
+def test_a_job_of_a_tenant_that_is_taken_out_waits_for_a_day_and_is_dropped(
+    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watch, "look", lambda self, at_once=False: None)
+    enqueue(kept, "acme", shop.note, "secret order")
+    kept.queue.watch.platform = Platform(Registry(kept.registry.settings, {}), kept.keys)
+    pauses = wait_for_missing(kept.queue)
+    assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert 23 * 3600 < sum(pauses) < 25 * 3600
+    assert shop.ran == []
+    first, *_, last = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert first == f"The job '{shop.note.name}' of tenant 'acme' waits, for a day at most: there is no such tenant."
+    assert last.endswith("was dropped after it waited for a day: there is no such tenant.")
+    assert "secret order" not in caplog.text
+    assert (kept.queue.pending_count(), kept.queue.scheduled_count()) == (0, 0)
+
+
+def test_a_file_that_is_half_written_costs_no_job(kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture) -> None:
+    watch, file = kept.queue.watch, kept.registry.settings.file
+    whole = file.read_text()
+    half = whole.partition("[tenants.globex]")[0]
+    enqueue(kept, "globex", shop.note, "globex's")
+    edit(file, half, ago=0)
+    watch.look(at_once=True)
+    assert "globex" in watch.platform.registry  # as the file was changed just now
+    edit(file, half)  # but it may take its time
+    watch.look(at_once=True)
+    assert "globex" not in watch.platform.registry
+    assert work_off(kept.queue) == 1
+    assert shop.ran == []
+    edit(file, whole)
+    assert work_off(kept.queue, later=2) == 1
+    assert shop.ran == [("globex", ("globex's",), {})]
+    assert "was dropped" not in caplog.text
+    watch.platform.databases.close_idle()
+
+
+def test_a_wait_for_a_tenant_that_is_not_active_is_no_wait_for_one_that_is_gone(kept: Platform, shop: Any) -> None:
+    enqueue(kept, "acme", shop.note)
+    set_status(kept, "acme", "suspended")
+    kept.queue.watch.look(at_once=True)
+    task = kept.queue.dequeue() or pytest.fail("it is not there")
+    task.args[0]["missing"] = MOST_MISSING - 1
+    kept.queue.execute(task)
+    (call,) = (task.args[0] for task in kept.queue.scheduled())
+    assert (call["missing"], call["waits"]) == (0, 1)
+
+
+def test_a_job_that_only_newer_code_has_waits_for_it(
+    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(kept, "acme", shop.note, "new")
+    with monkeypatch.context() as older:
+        older.delitem(marking._marked, shop.note.name)
+        assert len(wait_for_missing(kept.queue, most=20)) == 20
+    assert work_off(kept.queue) == 1
+    assert shop.ran == [("acme", ("new",), {})]
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"waits, for a day at most: There is no job '{shop.note.name}'" in told
+    assert "restart the worker" in told
+
+
+def test_what_is_swept_does_not_wait_for_a_tenant_that_is_gone(kept: Platform, shop: Any) -> None:
+    enqueue(kept, "acme", deliver)
+    replace_in_toml(kept, ACME, "")
+    assert work_off(kept.queue) == 1
+    assert (kept.queue.pending_count(), kept.queue.scheduled_count()) == (0, 0)
 
 
 def test_a_tenant_that_cannot_be_served_is_waited_for_without_counting(
@@ -426,6 +516,45 @@ def test_a_tenant_that_cannot_be_served_is_waited_for_without_counting(
     assert "was dropped" not in caplog.text
 
 
+# In time
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        assert time.localtime(1_780_000_000).tm_gmtoff == 7200, "there is no such zone here; install tzdata"
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("change", [datetime(2026, 3, 29), datetime(2026, 10, 25)], ids=["spring", "autumn"])
+def test_where_there_is_summer_time_a_minute_is_a_minute(
+    kept: Platform, change: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = kept.queue.storage
+
+    def after(seconds: float) -> list[bytes]:
+        storage.read_schedule(moment + timedelta(seconds=seconds))
+        return list(storage.enqueued_items())
+
+    for minutes in range(0, 240, 20):
+        moment = change + timedelta(minutes=minutes, seconds=-10)  # so that an hour ends within its minute
+        monkeypatch.setattr(storages, "utcnow", lambda moment=moment: moment)
+        storage.enqueue(b"taken")
+        assert storage.dequeue() == b"taken"
+        storage.add_to_schedule(b"later", moment + timedelta(seconds=30))
+        assert (after(29), after(31)) == ([], [b"later"])
+        storage.flush_queue()
+        monkeypatch.setattr(storages, "utcnow", lambda moment=moment: moment + timedelta(seconds=5))
+        storage.renew()
+        assert (after(LEASE + 4), after(LEASE + 6)) == ([], [MARK + b"taken"])
+        storage.flush_queue()
+        storage.done(b"taken")
+
+
 # Nothing is lost, and nobody runs code
 
 
@@ -440,8 +569,6 @@ def test_a_job_whose_worker_is_gone_comes_back(kept: Platform, shop: Any, caplog
 
 
 def test_a_job_that_goes_on_does_not_come_back(kept: Platform, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tenantry.jobs import storages
-
     enqueue(kept, "acme", shop.note)
     task = kept.queue.dequeue()
     monkeypatch.setattr(storages, "utcnow", lambda: utcnow() + timedelta(seconds=50))
@@ -496,9 +623,9 @@ def test_an_entry_cannot_name_a_function_that_is_no_job(
     kept: Platform, shop: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with kept.tenant("acme") as tenant:
-        call = Call.of(name, tenant, '[["x"],{}]')
-    kept.queue.push(replace(call, attempt=marking.RETRIES))
+        kept.queue.push(Call(name, "acme", tenant.deed.hex, '[["x"],{}]', missing=MOST_MISSING))  # type: ignore[union-attr]
     assert work_off(kept.queue) == 1
+    assert work_off(kept.queue, later=10**6) == 0
     assert f"There is no job '{name}'" in caplog.text
     assert "antigravity" not in sys.modules
     with pytest.raises(UnknownJob):
@@ -517,6 +644,7 @@ def test_messages_are_json(kept: Platform, shop: Any) -> None:
             "arguments": '[["x"],{}]',
             "attempt": 0,
             "waits": 0,
+            "missing": 0,
         }
 
 
@@ -641,7 +769,7 @@ def test_a_job_that_could_not_be_put_back_is_not_lost(
 def test_a_tenant_that_was_added_a_moment_ago_has_its_jobs_run(kept: Platform, shop: Any) -> None:
     kept.queue.watch.look()
     file = kept.registry.settings.file
-    file.write_text(file.read_text() + '\n[tenants.umbrella]\npath = "/umbrella"\n')
+    edit(file, file.read_text() + '\n[tenants.umbrella]\npath = "/umbrella"\n')
     other = Platform.from_file(file)
     other.queue = kept.queue
     enqueue(other, "umbrella", shop.note, "new")
@@ -655,7 +783,7 @@ def test_a_broken_edit_leaves_the_old_configuration_in_force(
     kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept.queue.watch.look()
-    kept.registry.settings.file.write_text("[[[")
+    edit(kept.registry.settings.file, "[[[")
     for _ in range(3):
         kept.queue.watch.look(at_once=True)
         enqueue(kept, "acme", shop.note)
@@ -667,9 +795,10 @@ def test_a_broken_edit_leaves_the_old_configuration_in_force(
 def test_included_files_are_watched_too(tmp_path: Path, tenants_toml: str, shop: Any) -> None:
     platform = make_platform(tmp_path, tenants_toml.replace("[platform]", '[platform]\ninclude = ["more/*.toml"]'))
     watch = platform.queue.watch
-    watch.look()
+    edit(tmp_path / "tenants.toml", (tmp_path / "tenants.toml").read_text())
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "a.toml").write_text('[tenants.extra]\npath = "/extra"\n')
+    watch.look()
+    edit(tmp_path / "more" / "a.toml", '[tenants.extra]\npath = "/extra"\n')
     watch.look(at_once=True)
     assert "extra" in watch.platform.registry
     assert watch.platform.queue is platform.queue
@@ -678,8 +807,38 @@ def test_included_files_are_watched_too(tmp_path: Path, tenants_toml: str, shop:
 
 def test_another_state_folder_needs_a_restart(kept: Platform, caplog: pytest.LogCaptureFixture) -> None:
     kept.queue.watch.look()
-    file = kept.registry.settings.file
-    file.write_text(file.read_text().replace("[platform]", '[platform]\nstate_dir = "elsewhere"'))
+    replace_in_toml(kept, "[platform]", '[platform]\nstate_dir = "elsewhere"')
     kept.queue.watch.look(at_once=True)
     assert kept.queue.watch.platform is kept
     assert "Restart the worker" in caplog.text
+    assert "The configuration has changed" not in caplog.text
+
+
+def test_what_an_edit_has_left_alone_stays_and_the_log_names_who_came_and_went(
+    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for slug in ("acme", "globex"):
+        enqueue(kept, slug, shop.note, slug)
+    watch, acme, globex = kept.queue.watch, kept.tenant_app("acme"), kept.tenant_app("globex")
+    more = "".join(f'[tenants.t{number}]\npath = "/t{number}"\n' for number in range(10))
+    replace_in_toml(kept, 'path = "/globex"', f'path = "/globex"\ntitle = "New"\n{more}')
+    watch.look(at_once=True)
+    new = watch.platform
+    assert new is not kept
+    assert (new.redis, new.cache, new.floor_plan) == (kept.redis, kept.cache, kept.floor_plan)
+    assert (new.template_code, new.queue) == (kept.template_code, kept.queue)
+    assert new.tenant_app("acme") is acme
+    assert acme.platform is new
+    assert acme.source is new.registry["acme"]
+    assert new.tenant_app("globex") is not globex
+    assert new.tenant_app("globex").url_map_class is globex.url_map_class
+    assert "there are 12 tenants now; new: t0, t1, t2, t3, t4, t5, t6, t7, …." in caplog.text
+    assert work_off(kept.queue) == 2
+    assert shop.ran == [("acme", ("acme",), {}), ("globex", ("globex",), {})]
+    replace_in_toml(kept, more, "")
+    watch.look(at_once=True)
+    assert "there are 2 tenants now; gone: t0," in caplog.text
+    assert watch.platform.tenant_app("acme") is acme
+    new.databases.close_idle()
+    watch.platform.databases.close_idle()

@@ -122,7 +122,7 @@ def test_a_mail_is_complete(platform: Platform, acme: Any) -> None:
     assert parsedate_to_datetime(message["Date"]).tzinfo is not None
     assert message.get_content_type() == "multipart/alternative"
     assert "Hello <Ann> & Ünï, http://app.example.com/acme/page/x" in part(message, "plain")
-    assert part(message, "plain").endswith("-- \nThis mail was sent by Acme.\nhttp://app.example.com/acme/\n")
+    assert part(message, "plain").endswith("-- \nThis email was sent by Acme.\nhttp://app.example.com/acme/\n")
     html = part(message, "html")
     assert 'Hello &lt;Ann&gt; &amp; Ünï, <a href="http://app.example.com/acme/page/x">here</a>' in html
     assert "#b3261e" in html
@@ -141,7 +141,7 @@ def test_a_mail_is_in_the_language_that_is_spoken(platform: Platform) -> None:
     with platform.tenant("acme"), speaking("de"):
         mail.send("ann@example.com", "Hallo", "letters/hello")
     message = mails_of(platform, "acme")[-1]
-    assert "Diese Mail wurde von Acme gesendet." in part(message, "plain")
+    assert "Diese E-Mail wurde von Acme gesendet." in part(message, "plain")
     assert '<html lang="de">' in part(message, "html")
 
 
@@ -373,6 +373,16 @@ def test_row_13_links_do_not_follow_the_host_where_every_name_is_let_in(
     platform.databases.close_idle()
 
 
+def test_a_link_is_quoted_as_flask_does(platform: Platform) -> None:
+    app = platform.tenant_app("acme")
+    for anchor in ("top", "", "a b", "ü", '"><script>', "a#b/c?d=e&f%20"):
+        with app.test_request_context(base_url="http://app.example.com/acme/"):
+            expected = app.url_for("letters.page", name="x", _anchor=anchor, _external=True)
+            made = mail.link("letters.page", name="x", _anchor=anchor, _method="GET", _external=False, _scheme="ftp")
+        assert made == expected
+        assert "_method" not in made
+
+
 def test_links_outside_a_request_and_inside_anothers(platform: Platform) -> None:
     with platform.tenant("globex"):
         assert mail.link("letters.page", name="x", _anchor="top") == "http://globex.example.com/page/x#top"
@@ -384,21 +394,26 @@ def test_links_outside_a_request_and_inside_anothers(platform: Platform) -> None
 
 
 @pytest.mark.parametrize(
-    ("variables", "port"),
+    ("variables", "in_development", "in_production"),
     [
-        ({"PORT": "8000"}, ":8000"),
-        ({"PORT": "8100", "TENANTRY_PORT": "8000"}, ":8000"),
-        ({"TENANTRY_PORT": "x"}, ""),
-        ({}, ""),
+        ({"PORT": "8000"}, ":8000", ""),
+        ({"PORT": "8100", "TENANTRY_PORT": "8000"}, ":8000", ":8000"),
+        ({"TENANTRY_PORT": "x"}, "", ""),
+        ({}, "", ""),
     ],
     ids=["PORT", "both", "garbage", "neither"],
 )
-def test_links_have_the_port_that_is_served_in_development_only(
-    tmp_path: Path, tenants_toml: str, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], port: str
+def test_links_have_the_port_that_visitors_use(
+    tmp_path: Path,
+    tenants_toml: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    in_development: str,
+    in_production: str,
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    for environment, expected in (("development", port), ("production", "")):
+    for environment, expected in (("development", in_development), ("production", in_production)):
         monkeypatch.setenv("TENANTRY_ENV", environment)
         platform = make_platform(tmp_path, tenants_toml)
         with platform.tenant("acme"):

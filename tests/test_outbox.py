@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import smtplib
 import socket
 import ssl
 import threading
@@ -199,9 +200,26 @@ def test_what_was_sent_is_listed_for_a_month(office: Platform, post: Post) -> No
     send_all(office)
     with office.tenant("acme"):
         db.session.execute(update(Outbox).values(sent_at=now() - outbox.KEPT - timedelta(seconds=1)))
-    write_mail(office, count=1)
+    send_all(office)
+    assert states(office) == []
+
+
+def test_what_is_old_is_forgotten_with_the_next_run_and_nothing_else(office: Platform, post: Post) -> None:
+    post.rcpt["gone@example.com"] = "550 no such user"
+    for to in ("gone@example.com", "ann@example.com", "gone@example.com", "ann@example.com"):
+        write_mail(office, to=to)
+    send_all(office)
+    old, young = now() - outbox.KEPT - timedelta(seconds=1), now() - outbox.KEPT + timedelta(hours=1)
     with office.tenant("acme"):
-        assert [mail.state for mail in db.session.scalars(select(Outbox))] == ["waiting"]
+        for column in (Outbox.sent_at, Outbox.failed_at):
+            for ids, moment in (((1, 2), old), ((3, 4), young)):
+                chosen = column.is_not(None) & Outbox.id.in_(ids)
+                db.session.execute(update(Outbox).where(chosen).values({column: moment}))
+    post.rcpt["full@example.com"] = "452 mailbox full"
+    write_mail(office, to="full@example.com")
+    assert len(rows(office)) == 5
+    send_all(office)
+    assert states(office) == ["failed", "sent", "waiting"]
 
 
 def test_an_address_that_is_refused_fails_at_once_and_alone(
@@ -244,7 +262,7 @@ def test_a_message_that_is_refused(office: Platform, post: Post, answer: str, st
 
 
 def assert_server_is_left_alone(office: Platform, servers: servers.Servers, port: int) -> None:
-    assert 0 < servers.pause(("127.0.0.1", port)) <= 10
+    assert 0 < servers.pause(("127.0.0.1", port, False, False), "anybody") <= 10
     write_mail(office, "globex")
     send_all(office, "globex")
     (other,) = rows(office, "globex")
@@ -327,36 +345,101 @@ def greet_badly(port: int) -> Callable[[], None]:
     return _serve_one(port, lambda connection: connection.sendall(b"554 go away\r\n"))
 
 
+def test_a_tenant_that_speaks_tls_to_a_deaf_port_lets_nobody_else_wait(tmp_path: Path, post: Post) -> None:
+    def hang_up(connection: socket.socket) -> None:
+        connection.recv(1000)
+
+    post.stop()
+    stop = _serve_one(post.port, hang_up)
+    office = make_office(tmp_path, post.port, '[tenants.umbrella]\npath = "/u"\nconfig = { MAIL_USE_SSL = true }\n')
+    write_mail(office, "umbrella")
+    send_all(office, "umbrella")
+    stop()
+    assert waits(rows(office, "umbrella")[0]) == 10
+    post.start()
+    write_mail(office)
+    send_all(office)
+    assert states(office) == ["sent"]
+    office.databases.close_idle()
+    office.queue.storage.close()
+
+
+@pytest.mark.parametrize("serve", [None, "drip"])
+def test_a_connection_that_takes_too_long_to_open_is_cut_off_too(
+    office: Platform, post: Post, serve: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.create_connection
+
+    def connect_slowly(*args: Any, **kwargs: Any) -> socket.socket:
+        time.sleep(0.4)  # as where a name has many addresses, and the last one answers
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(transports, "LONGEST", 0.2)
+    monkeypatch.setattr(transports, "_CUT_AGAIN", 0.3)
+    write_mail(office)
+    stop: Callable[[], None] = lambda: None  # noqa: E731
+    if serve:
+        post.stop()
+        stop = drip(post.port)
+    with monkeypatch.context() as slow:
+        slow.setattr(smtplib.socket, "create_connection", connect_slowly)  # type: ignore[attr-defined]
+        send_all(office)
+    stop()  # which fails if nobody has cut it off
+    (row,) = rows(office)
+    assert (row.state, row.attempts, post.got) == ("waiting", 1, [])
+
+
 def test_one_at_a_time_looks_whether_a_server_is_back() -> None:
     clock = [0.0]
     known = servers.Servers(lambda: clock[0])
-    here, there = ("a", 25), ("b", 25)
-    assert known.pause(here) == 0
+    here, there = ("a", 25, False, False), ("b", 25, False, False)
+    one, other = object(), object()
+    assert known.pause(here, one) == 0
     assert known.failed(here) == 10
     clock[0] = 4.0
     assert known.failed(here) == 6  # another thread, which was at it too
-    assert known.pause(here) == 6
-    assert known.pause(there) == 0
+    assert known.pause(here, one) == 6
+    assert known.pause(there, one) == 0
     clock[0] = 11.0
-    assert known.pause(here) == 0
-    assert known.pause(here) == 5  # as one looks already
-    known.left(here)
-    assert known.pause(here) == 0
+    assert known.pause(here, one) == 0
+    assert known.pause(here, other) == 5  # as one looks already
+    known.left(here, other)  # who never had the turn
+    assert known.pause(here, other) == 5
+    assert known.pause(here, one) == 0
+    known.left(here, one)
+    assert known.pause(here, other) == 0
     pauses = []
     for _ in range(5):
         pauses.append(known.failed(here))
         clock[0] += 61
     assert pauses == [20, 40, 60, 60, 60]
     known.answered(here)
-    assert known.pause(here) == known.pause(here) == 0
+    assert known.pause(here, one) == known.pause(here, other) == 0
+
+
+def test_one_that_waits_for_its_turn_does_not_give_it_away(
+    office: Platform, post: Post, fresh_servers: servers.Servers
+) -> None:
+    server = ("127.0.0.1", post.port, False, False)
+    fresh_servers.failed(server)
+    fresh_servers._troubles[server].until = 0.0
+    app = office.tenant_app("acme")
+    with closing(transports.open_transport(app)) as first:
+        assert first.pause() == 0
+        for _ in range(3):
+            with closing(transports.open_transport(app)) as other:
+                assert other.pause() == 5
+    with closing(transports.open_transport(app)) as next_one:
+        assert next_one.pause() == 0
 
 
 def test_looking_without_finding_a_mail_keeps_no_other_from_looking(
     office: Platform, post: Post, fresh_servers: servers.Servers
 ) -> None:
     write_mail(office)
-    fresh_servers.failed(("127.0.0.1", post.port))
-    fresh_servers._troubles["127.0.0.1", post.port].until = 0.0
+    server = ("127.0.0.1", post.port, False, False)
+    fresh_servers.failed(server)
+    fresh_servers._troubles[server].until = 0.0
     send_all(office, "globex")  # which has none
     send_all(office)
     assert states(office) == ["sent"]
@@ -381,13 +464,13 @@ def test_pauses_grow_and_after_days_a_mail_is_given_up(
     assert "was given up: 452 mailbox full" in caplog.text
 
 
-@pytest.mark.parametrize("how", ["password", "no encryption", "no log-in"])
+@pytest.mark.parametrize("how", ["password", "no encryption", "no log-in", "no TLS"])
 def test_what_is_the_tenants_own_fault_stops_that_tenant_only(
     tmp_path: Path, post: Post, fresh_servers: servers.Servers, how: str
 ) -> None:
-    more = 'MAIL_USERNAME = "ann"\nMAIL_PASSWORD = "wrong"\n'
-    if how == "no encryption":
-        more = "MAIL_USE_TLS = true\n"
+    more = 'MAIL_USERNAME = "ann"\nMAIL_PASSWORD = "hunter2"\n'
+    if how in ("no encryption", "no TLS"):
+        more = "MAIL_USE_TLS = true\n" if how == "no encryption" else "MAIL_USE_SSL = true\n"
     if how == "password":
         post.stop()
         post.start(authenticator=lambda *_: AuthResult(success=False, handled=False), auth_require_tls=False)
@@ -397,8 +480,8 @@ def test_what_is_the_tenants_own_fault_stops_that_tenant_only(
     first, second = rows(office)
     assert (first.attempts, second.attempts, first.state, second.state) == (1, 0, "waiting", "waiting")
     assert {waits(first), waits(second)} == {10}
-    assert "wrong" not in str(first.error)
-    assert fresh_servers.pause(("127.0.0.1", post.port)) == 0
+    assert "hunter2" not in str(first.error)
+    assert fresh_servers._troubles == {}
     office.databases.close_idle()
     office.queue.storage.close()
 
@@ -437,7 +520,12 @@ def knock(port: int, authority: Path) -> None:
 @pytest.mark.parametrize("kind", ["MAIL_USE_TLS", "MAIL_USE_SSL"])
 @pytest.mark.parametrize("name", ["127.0.0.1", "192.0.2.1"])
 def test_a_connection_is_encrypted_and_its_certificate_is_the_servers(
-    tmp_path: Path, post: Post, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    post: Post,
+    kind: str,
+    name: str,
+    fresh_servers: servers.Servers,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file, context = certificate(tmp_path, name)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -471,6 +559,7 @@ def test_a_connection_is_encrypted_and_its_certificate_is_the_servers(
         assert states(office) == ["waiting"]
         assert "CERTIFICATE_VERIFY_FAILED" in str(rows(office)[0].error)
         assert known == []
+        assert fresh_servers._troubles == {}
     office.databases.close_idle()
     office.queue.storage.close()
 
@@ -561,7 +650,7 @@ def test_mails_wait_while_their_tenant_is_not_active(office: Platform, post: Pos
 
 def call_for(platform: Platform) -> Call:
     with platform.tenant("acme") as tenant:
-        return Call.of(deliver.name, tenant, "[[],{}]")
+        return deliver.call_for("acme", tenant.deed)  # type: ignore[arg-type]  # it has one
 
 
 def test_nobody_sends_from_a_test(tmp_path: Path, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def test_an_error_in_a_template_is_told_with_its_own_lines(shop: Shop, monkeypat
 def test_words_are_in_each_tenants_language(shop: Shop) -> None:
     shop.template("page", "{% trans %}Not found{% endtrans %}, {{ _('Busy') }}")
     platform = shop.serve(acme='languages = ["de"]')
-    assert pages(platform, "page") == ["Nicht gefunden, Beschäftigt", "Not found, Busy"]
+    assert pages(platform, "page") == ["Nicht gefunden, Überlastet", "Not found, Busy"]
     assert is_shared(platform, "page")
 
 

@@ -148,17 +148,17 @@ def test_each_format_is_known_by_its_content_and_stays_what_it_is(
     ("content", "words"),
     [
         (b"", "Picture"),
-        (b"hello", "no picture that can be shown"),
-        (b"<html><script>alert(1)</script>", "no picture that can be shown"),
-        (b"\x89PNG\r\n\x1a\n", "no picture that can be shown"),
-        (b"GIF89a", "no picture that can be shown"),
+        (b"hello", "cannot be shown as a picture"),
+        (b"<html><script>alert(1)</script>", "cannot be shown as a picture"),
+        (b"\x89PNG\r\n\x1a\n", "cannot be shown as a picture"),
+        (b"GIF89a", "cannot be shown as a picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "SVG drawing"),
         (b"<?xml version='1.0'?>\n<!-- x --><SVG/>", "SVG drawing"),
-        (b"%PDF-1.4", "no picture that can be shown"),
-        (drawn("BMP"), "no picture that can be shown"),
-        (drawn("TIFF"), "no picture that can be shown"),
-        (drawn("PPM"), "no picture that can be shown"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture that can be shown"),
+        (b"%PDF-1.4", "cannot be shown as a picture"),
+        (drawn("BMP"), "cannot be shown as a picture"),
+        (drawn("TIFF"), "cannot be shown as a picture"),
+        (drawn("PPM"), "cannot be shown as a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be shown as a picture"),
         (drawn("PNG", (300, 300))[:-200], "damaged"),
         (drawn("JPEG", (300, 300))[:-900], "damaged"),
     ],
@@ -349,7 +349,7 @@ def test_row_27_a_picture_of_another_tenant_is_not_there(platform: Platform, by_
     missing = globex.get(LIST + "0" * 32)
     foreign = globex.get(LIST + id)
     assert (foreign.status_code, same_but_for_address(foreign)) == (404, same_but_for_address(missing))
-    assert globex.submit(LIST, form=f"{LIST}{id}/remove").status_code == 404
+    assert globex.submit(LIST, form=f"{LIST}{id}/delete").status_code == 404
     assert id not in globex.get(LIST).text
     assert acme.get(LIST + id).status_code == 200
 
@@ -470,7 +470,7 @@ def test_fault_13_over_the_quota_a_tenant_gets_507_and_the_others_go_on(platform
     assert "No room left" in refused.text
     assert (rows(small), len(files(small))) == (2, 2)
     assert [upload(acme, large).status_code for _ in range(3)] == [302, 302, 302]
-    assert small.submit(LIST, form=f"{LIST}{ids(small)[0]}/remove").status_code == 302
+    assert small.submit(LIST, form=f"{LIST}{ids(small)[0]}/delete").status_code == 302
     assert (rows(small), len(files(small))) == (1, 1)
     assert upload(small, large).status_code == 302
 
@@ -560,7 +560,7 @@ def test_a_row_whose_file_is_gone_is_404(staff: TenantClient, caplog: pytest.Log
     files(staff)[0].unlink()
     assert staff.get(LIST + ids(staff)[0]).status_code == 404
     assert "has no file" in caplog.text
-    assert staff.submit(LIST, form=f"{LIST}{ids(staff)[0]}/remove").status_code == 302
+    assert staff.submit(LIST, form=f"{LIST}{ids(staff)[0]}/delete").status_code == 302
     assert ids(staff) == []
 
 

@@ -12,10 +12,11 @@ from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
 from tenantry import Platform, current_user, db, login_required, role_required, users
-from tenantry.errors import NoTenantContext
-from tenantry.testing import TenantClient, client_of
+from tenantry.errors import BegunTooLate, NoTenantContext
+from tenantry.testing import TenantClient, client_of, make_platform
 from tenantry.times import now
-from tenantry.users import Login, Throttle, TooManyAttempts, User
+from tenantry.users import Login, Throttle, TooManyAttempts, User, passwords
+from tenantry.users.models import Attempts
 
 PASSWORD = "correct horse battery"
 
@@ -288,7 +289,7 @@ def test_a_link_is_for_one_purpose_tenant_and_state(platform: Platform) -> None:
     add(platform), add(platform, "globex")
     with platform.tenant("acme"):
         user = db.session.scalars(select(User)).one()
-        link = users.sign("reset", user, timedelta(hours=1), {"more": 1})
+        link = users.sign_link("reset", user, timedelta(hours=1), {"more": 1})
         assert users.open_link("reset", link) == (user, {"more": 1})
         for purpose, value in (("activate", link), ("reset", link + "x"), ("reset", ""), ("reset", "a.b.c")):
             with pytest.raises(NotFound):
@@ -298,7 +299,7 @@ def test_a_link_is_for_one_purpose_tenant_and_state(platform: Platform) -> None:
     for change in ({"password_hash": "x"}, {"email": "b@example.com"}, {"activated_at": None}, {"blocked_at": now()}):
         with platform.tenant("acme"):
             user = db.session.scalars(select(User)).one()
-            link = users.sign("reset", user, timedelta(hours=1))
+            link = users.sign_link("reset", user, timedelta(hours=1))
             kept = {name: getattr(user, name) for name in change}
             for name, value in change.items():
                 setattr(user, name, value)
@@ -312,7 +313,7 @@ def test_a_link_is_for_one_purpose_tenant_and_state(platform: Platform) -> None:
 def test_a_link_expires(platform: Platform) -> None:
     add(platform)
     with platform.tenant("acme"):
-        link = users.sign("reset", db.session.scalars(select(User)).one(), timedelta(seconds=-1))
+        link = users.sign_link("reset", db.session.scalars(select(User)).one(), timedelta(seconds=-1))
         with pytest.raises(NotFound):
             users.open_link("reset", link)
 
@@ -350,8 +351,10 @@ def test_a_window_closes(platform: Platform, monkeypatch: pytest.MonkeyPatch) ->
         throttle.count("ada")
 
 
-def test_threads_cannot_try_more_often_than_one(platform: Platform) -> None:
+def test_threads_cannot_try_more_often_than_one(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred guesses at once are counted before any of them is looked at."""
+    monkeypatch.setattr(passwords, "_MOST_OF_A_TENANT", 100)
+    monkeypatch.setattr(passwords, "_MOST", 100)
     add(platform)
     right, refused = [], []
 
@@ -368,6 +371,95 @@ def test_threads_cannot_try_more_often_than_one(platform: Platform) -> None:
     assert right == [401] * 10
     assert len(refused) == 20
     assert client_of(platform, "acme").get("/accounts/me", auth=("ada", PASSWORD)).status_code == 429
+
+
+def test_a_crowd_at_one_tenants_log_in_is_sent_away_and_costs_nobody_an_attempt(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(platform), add(platform, "globex")
+    acme, globex = client_of(platform, "acme"), client_of(platform, "globex")
+    deed = platform.tenant_app("acme").tenant.deed
+    monkeypatch.setitem(passwords._PRESENT, deed, passwords._MOST_OF_A_TENANT)  # type: ignore[arg-type]
+    for _ in range(15):
+        answer = acme.get("/accounts/me", auth=("ada", PASSWORD))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert globex.get("/accounts/me", auth=("ada", PASSWORD)).status_code == 200
+    monkeypatch.delitem(passwords._PRESENT, deed)  # type: ignore[arg-type]
+    assert acme.get("/accounts/me", auth=("ada", PASSWORD)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "unit"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::"),
+        ("2001:db8::2", "2001:db8::"),
+        ("2001:db8:0:1::2", "2001:db8:0:1::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+        ("unix:", "unix:"),
+    ],
+)
+def test_the_unit_of_the_network_that_one_customer_has(platform: Platform, sent: str, unit: str) -> None:
+    with platform.tenant_app("acme").test_request_context(environ_overrides={"REMOTE_ADDR": sent}):
+        assert users.address_of_visitor() == unit
+
+
+def test_a_password_in_a_header_keeps_nothing_of_a_view_that_fails(platform: Platform, acme: TenantClient) -> None:
+    add(platform)
+
+    def view() -> str:
+        db.session.add(User(username="half", email="half@example.com", name="Half"))
+        return current_user.username
+
+    platform.tenant_app("acme").add_url_rule("/half", "half", view, methods=["POST"])
+    with pytest.raises(BegunTooLate):
+        acme.post("/half", auth=("ada", PASSWORD))
+    with platform.tenant("acme"):
+        assert list(db.session.scalars(select(User.username))) == ["ada"]
+
+
+def test_a_password_in_a_header_lets_a_view_choose_whether_it_writes(platform: Platform, acme: TenantClient) -> None:
+    add(platform)
+
+    def view() -> str:
+        name = current_user.username
+        db.begin(write=False)
+        return name
+
+    platform.tenant_app("acme").add_url_rule("/read", "read", view, methods=["POST"])
+    assert acme.post("/read", auth=("ada", PASSWORD)).text == "ada"
+
+
+def test_a_tenant_that_is_only_read_counts_no_attempts(tmp_path: Any) -> None:
+    platform = make_platform(tmp_path, '[tenants.acme]\npath = "/acme"\nstatus = "read-only"\n')
+    add(platform)
+    client = client_of(platform, "acme")
+    assert client.get("/accounts/me", auth=("ada", PASSWORD)).status_code == 401
+    with platform.tenant("acme"):
+        assert db.session.scalars(select(Attempts)).all() == []
+    platform.databases.close_idle()
+
+
+@pytest.mark.parametrize("header", ["Bearer junk", "Basic !!!", "Digest x", "x"])
+def test_pages_that_are_not_there_stay_pages_whatever_the_header(
+    acme: TenantClient, header: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = acme.get("/x/y/z", headers={"Authorization": header})
+    assert answer.status_code == 404
+    assert "There is no page at this address" in answer.text
+    assert caplog.records == []
+
+
+def test_whatever_is_taken_for_an_address_can_get_mail(platform: Platform) -> None:
+    from tenantry.mail.composing import one_address
+
+    for typed in ("x" * 64 + "@example.com", "ada@bücher.example", "o'neil+x@example.com", "A@B.co"):
+        assert one_address(users.fold_address(typed))
+    for typed in ("x" * 65 + "@example.com", "ada@localhost"):
+        with pytest.raises(ValueError, match=r"\w"):
+            users.fold_address(typed)
 
 
 def test_right_passwords_are_not_counted(platform: Platform) -> None:

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_jobs import require_redis
 from test_outbox import Post
 from test_outbox import silent as silent_server
 
-from conftest import ROOT, Server, Worker, environ_without_tenantry, free_port
+from conftest import ROOT, Server, Worker, environ_without_tenantry, free_port, require_redis
 from tenantry import Platform, mail
 
 Write = Callable[[str, str], Path]
@@ -36,10 +35,12 @@ from tenantry import current_tenant, jobs, mail
 bp = Blueprint("post", __name__)
 
 @jobs.job(backoff=0.1)
-def note(text, seconds=0):
+def note(text, seconds=0, until=""):
     with open("notes.txt", "a") as file:
         file.write(f"begin {current_tenant.slug} {text}\\n")
     time.sleep(seconds)
+    while until and not Path(until).exists():
+        time.sleep(0.02)
     with open("notes.txt", "a") as file:
         file.write(f"end {current_tenant.slug} {text}\\n")
 
@@ -93,8 +94,8 @@ def configure(folder: Path, platform: str = "", config: str = "") -> Path:
     return folder
 
 
-def by(post: Post) -> str:
-    return f'MAIL_SERVER = "127.0.0.1"\nMAIL_PORT = {post.port}\nMAIL_TIMEOUT = 0.5\n'
+def by(post: Post, timeout: float = 10) -> str:
+    return f'MAIL_SERVER = "127.0.0.1"\nMAIL_PORT = {post.port}\nMAIL_TIMEOUT = {timeout}\n'
 
 
 @pytest.fixture
@@ -137,9 +138,9 @@ def inside(folder: Path, slug: str) -> Iterator[Any]:
     platform.databases.close_idle()
 
 
-def order(folder: Path, slug: str, text: str, seconds: float = 0) -> None:
+def order(folder: Path, slug: str, text: str, seconds: float = 0, until: str = "") -> None:
     with inside(folder, slug) as blueprint:
-        blueprint.note.enqueue(text, seconds=seconds)
+        blueprint.note.enqueue(text, seconds=seconds, until=until)
 
 
 def write_mails(folder: Path, slug: str, count: int) -> None:
@@ -188,11 +189,12 @@ def test_it_lets_the_running_job_end(folder: Path, work: Work, signum: int) -> N
 def test_a_job_that_does_not_end_is_left_and_runs_again(folder: Path, work: Work) -> None:
     short = "import tenantry.worker, tenantry.jobs.storages as kept\ntenantry.worker.GRACE = 0.2\nkept.LEASE = 1.5\n"
     worker = work(folder, prelude=short)
-    order(folder, "acme", "long", seconds=1.5)
+    order(folder, "acme", "long", until="go-on")
     wait_until(lambda: notes(folder) == ["begin acme long"], worker)
     assert worker.stop() == 0
     assert "A job has not ended within" in worker.output()
     assert notes(folder) == ["begin acme long"]
+    (folder / "go-on").touch()
     second = work(folder)
     wait_until(lambda: notes(folder)[-1] == "end acme long", second)
     assert "A job whose worker ended while it ran runs again: 'set_" in second.output()
@@ -349,17 +351,17 @@ def test_a_tenant_that_is_added_while_it_runs_has_its_jobs_run(folder: Path, ser
 
 
 def test_jobs_of_tenants_that_are_gone_are_dropped_and_told(folder: Path, package: str, work: Work) -> None:
-    order(folder, "acme", "of one that is taken out")
+    order(folder, "acme", "of one that is archived")
     order(folder, "globex", "of one that is made anew")
     for file in (folder / "var" / "tenants" / "globex").iterdir():
         if file.is_file():
             file.unlink()
-    text = (folder / "tenants.toml").read_text().replace('[tenants.acme]\npath = "/acme"', "")
+    text = (folder / "tenants.toml").read_text().replace('path = "/acme"', 'path = "/acme"\nstatus = "archived"')
     (folder / "tenants.toml").write_text(text)
     order(folder, "globex", "of the new one")
     worker = work(folder)
     wait_until(lambda: worker.output().count("was dropped") == 2, worker)
-    assert f"The job '{package}.post:note' of tenant 'acme' was dropped: there is no such tenant." in worker.output()
+    assert f"The job '{package}.post:note' of tenant 'acme' was dropped: the tenant is archived." in worker.output()
     assert "of tenant 'globex' was dropped: it was for an earlier tenant of that name." in worker.output()
     wait_until(lambda: notes(folder)[-1:] == ["end globex of the new one"], worker)
     assert len(notes(folder)) == 2
@@ -371,7 +373,7 @@ def test_jobs_of_tenants_that_are_gone_are_dropped_and_told(folder: Path, packag
 def test_row_12_mails_wait_for_a_server_that_hangs_and_no_request_does(
     folder: Path, serve: Serve, work: Work, post: Post
 ) -> None:
-    configure(folder, config=by(post))
+    configure(folder, config=by(post, timeout=0.5))
     let_it_answer = silent_server(post.port)
     server, worker = serve(folder), work(folder, prelude=HASTE)
     assert [ask(server, f"/{slug}/mail", count=3) for slug in ("acme", "globex") * 5] == [200] * 10
@@ -413,7 +415,7 @@ def test_a_worker_that_is_killed_while_it_sends_loses_nothing(folder: Path, work
     configure(folder, config=by(post))
     post.during_data = lambda: time.sleep(0.02)
     post.start()
-    short = HASTE + "from datetime import timedelta\noutbox.CLAIM = timedelta(seconds=1)\nkept.LEASE = 1\n"
+    short = HASTE + "from datetime import timedelta\noutbox.CLAIM = timedelta(seconds=5)\nkept.LEASE = 5\n"
     write_mails(folder, "acme", 30)
     worker = work(folder, prelude=short)
     for number in (8, 16):
@@ -438,7 +440,8 @@ def test_mails_are_shown_where_there_is_no_server(folder: Path, work: Work) -> N
 # make serve
 
 
-def test_the_procfile_serves_and_works_and_leaves_nobody_behind(folder: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_the_procfile_serves_and_works_and_leaves_nobody_behind(folder: Path, signum: int) -> None:
     port = free_port()
     for name in ("Procfile", "wsgi.py", "gunicorn.conf.py"):
         (folder / name).write_text((ROOT / name).read_text())
@@ -458,11 +461,19 @@ def test_the_procfile_serves_and_works_and_leaves_nobody_behind(folder: Path) ->
         server.port = port
         assert ask(server, "/acme/mail") == 200
         wait_until(lambda: f"http://localhost:{port}/acme/" in log.read_text().partition("Mail of 'acme'")[2])
+        assert not {name for name in map(name_of, living(folder)) if name.endswith("sh")}
     finally:
-        process.terminate()
+        process.send_signal(signum)
         process.wait(20)
     wait_until(lambda: not living(folder), seconds=10)
     assert "Traceback" not in log.read_text()
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return ""
 
 
 def living(folder: Path) -> list[int]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from tenantry.users import LoginRequired, this_page
+from tenantry.users import DeadLink, LoginRequired, this_page
+
+#: The converter for the number of a row: a larger one is none that there could be.
+ID = "int(max=9223372036854775807)"
 
 bp = Blueprint("accounts", __name__, url_prefix="/accounts", template_folder="templates")
 
@@ -19,9 +22,15 @@ bp = Blueprint("accounts", __name__, url_prefix="/accounts", template_folder="te
 def ask_to_log_in(error: LoginRequired) -> Any:
     """Lead a person to the log-in page and back; a program, or a form that was sent, gets the error itself."""
     form = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
-    if error.by_header or request.method != "GET" or form != "text/html":
+    if error.by_header or request.method not in ("GET", "HEAD") or form != "text/html":
         return error
     return redirect(url_for("accounts.log_in", next=this_page()))
+
+
+@bp.errorhandler(DeadLink)
+def say_that_a_link_is_dead(error: DeadLink) -> tuple[str, int]:
+    """Say so in the same words, whatever is wrong with it."""
+    return render_template("accounts/dead_link.html"), 404
 
 
 @bp.after_request

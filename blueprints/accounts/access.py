@@ -12,8 +12,9 @@ from tenantry import current_user, db, forms, gettext
 from tenantry.times import now
 from tenantry.users import ApiToken, Login, end_logins, issue_token, session_required
 
-from . import bp
+from . import ID, bp
 from .forms import TokenForm
+from .passwords import is_password_of
 
 #: Marks in a ``User-Agent`` and what they stand for; the first that fits counts, as the later ones are in others too.
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
@@ -44,7 +45,7 @@ def end_session(login_id: str) -> Any:
     ended = db.session.execute(delete(Login).where(Login.id == login_id, Login.user_id == current_user.id))
     if not ended.rowcount:  # type: ignore[attr-defined]  # a DELETE has one
         abort(404)
-    flash(gettext("That browser is logged out."), "success")
+    flash(gettext("That browser has been logged out."), "success")
     return redirect(url_for(".sessions"))
 
 
@@ -53,7 +54,7 @@ def end_session(login_id: str) -> Any:
 @forms.protected
 def end_other_sessions() -> Any:
     end_logins(current_user.id, but=current_user.login)
-    flash(gettext("All other browsers are logged out."), "success")
+    flash(gettext("All other browsers have been logged out."), "success")
     return redirect(url_for(".sessions"))
 
 
@@ -61,27 +62,27 @@ def end_other_sessions() -> Any:
 @session_required
 def tokens() -> Any:
     form, shown = TokenForm(data={"days": "90", "scopes": ["read"]}), None
-    if form.validate_on_submit() and _has_room(form):
-        lifetime = timedelta(days=int(form.text("days")))
-        shown, _ = issue_token(current_user.id, form.text("name"), form.scopes.data or (), lifetime)
+    if form.validate_on_submit() and _has_room(form) and is_password_of(current_user.username, form, "current"):
+        lifetime = timedelta(days=int(form.typed("days")))
+        shown, _ = issue_token(current_user.id, form.typed("name"), form.scopes.data or (), lifetime)
         db.session.flush()
         form = TokenForm(formdata=None, data={"days": "90", "scopes": ["read"]})
     mine = select(ApiToken).where(ApiToken.user_id == current_user.id).order_by(ApiToken.created_at.desc())
-    page = render_template(
-        "accounts/tokens.html", form=form, shown=shown, tokens=db.session.scalars(mine).all(), now=now()
+    page, status, headers = form.shown_by(
+        "accounts/tokens.html", shown=shown, tokens=db.session.scalars(mine).all(), now=now()
     )
-    return page, 200 if shown else form.status
+    return page, 200 if shown else status, headers  # and no redirect, as the token could not be shown after it
 
 
 def _has_room(form: TokenForm) -> bool:
     count = select(func.count()).select_from(ApiToken).where(ApiToken.user_id == current_user.id)
     if (db.session.scalar(count) or 0) < MOST_TOKENS:
         return True
-    form.refuse("name", gettext("You have as many tokens as one may have. Please revoke one first."))
+    form.refuse("name", gettext("You have reached the limit of tokens. Please revoke one first."))
     return False
 
 
-@bp.post("/tokens/<int:token_id>/revoke")
+@bp.post(f"/tokens/<{ID}:token_id>/revoke")
 @session_required
 @forms.protected
 def revoke_token(token_id: int) -> Any:

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, url_for
 
 from tenantry import current_user, db, gettext
 from tenantry.forms import Form
-from tenantry.users import Throttle, User, open_link, session_required
+from tenantry.users import TooManyAttempts, User, open_link, session_required
 
 from . import bp, mails, services
 from .forms import AddressForm
-from .passwords import is_really_them
-
-#: Mails to addresses that an account named as its new one.
-CHANGES = Throttle("addresses of", "5 per hour")
+from .limits import MAILS_TO, refuse_for_now
+from .passwords import is_password_of
 
 
 @bp.route("/address", methods=["GET", "POST"])
 @session_required
 def address() -> Any:
     form = AddressForm()
-    if not form.validate_on_submit() or not is_really_them(form):
-        return render_template("accounts/address.html", form=form), form.status
-    CHANGES.count(str(current_user.id))
-    mails.confirm_new_address(db.session.get_one(User, current_user.id), form.text("email"))
-    flash(gettext("We have sent a link to %(email)s. Open it to confirm the address.") % {"email": form.text("email")})
+    if not form.validate_on_submit() or not _is_new(form) or not is_password_of(current_user.username, form, "current"):
+        return form.shown_by("accounts/address.html")
+    try:
+        MAILS_TO.count(form.typed("email"))
+    except TooManyAttempts as error:
+        refuse_for_now(form, "email", error)
+        return form.shown_by("accounts/address.html")
+    mails.confirm_new_address(db.session.get_one(User, current_user.id), form.typed("email"))
+    flash(gettext("We have sent a link to %(email)s. Open it to confirm the address.") % {"email": form.typed("email")})
     return redirect(url_for(".profile"))
+
+
+def _is_new(form: AddressForm) -> bool:
+    if db.session.get_one(User, current_user.id).email != form.typed("email"):
+        return True
+    form.refuse("email", gettext("This is your address already."))
+    return False
 
 
 @bp.route("/address/<token>", methods=["GET", "POST"])
@@ -35,7 +44,7 @@ def confirm_address(token: str) -> Any:
     user, email = open_link("address", token)
     form = Form()
     if not form.validate_on_submit():
-        return render_template("accounts/confirm_address.html", form=form, user=user, email=email), form.status
+        return form.shown_by("accounts/confirm_address.html", user=user, email=email)
     old = user.email
     if services.move_to(user, email):
         mails.tell_of_new_address(user, old)

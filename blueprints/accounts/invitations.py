@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import delete
-from werkzeug.exceptions import NotFound
 
-from tenantry import db, signing
+from tenantry import current_tenant, db, signing
 from tenantry.errors import BadToken
 from tenantry.times import now
-from tenantry.users import Invitation, current_user
+from tenantry.users import DeadLink, Invitation, User, current_user
 
 from . import mails
 from .services import ACCEPT_WITHIN
@@ -30,13 +29,16 @@ def send_invitation(email: str, role: str) -> None:
 def open_invitation(token: str) -> Invitation:
     """Return the invitation of a link.
 
-    :raises NotFound: if it is forged, used, taken back, or too old.
+    :raises DeadLink: if it is forged, used, taken back, or too old.
     """
     try:
         number, email = signing.verify(_PURPOSE, token)
     except (BadToken, ValueError, TypeError):
-        raise NotFound() from None
-    found = db.session.get(Invitation, number)
+        raise DeadLink() from None
+    found = db.session.get(Invitation, number, populate_existing=True) if current_tenant.sign_up != "closed" else None
     if found is None or found.accepted_at is not None or found.email != email or found.expires_at < now():
-        raise NotFound()
+        raise DeadLink()
+    inviter = db.session.get(User, found.invited_by_id) if found.invited_by_id else None
+    if inviter is None or not inviter.is_active or inviter.role != "admin":  # who may not invite any more
+        raise DeadLink()
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from tenantry import current_tenant, db, gettext, jobs, mail, speaking
-from tenantry.users import Invitation, User, fold_username, sign
+from tenantry.users import Invitation, User, find_account, sign_link
 
 from .services import ACCEPT_WITHIN, CONFIRM_WITHIN, RESET_WITHIN
 
@@ -13,22 +13,22 @@ from .services import ACCEPT_WITHIN, CONFIRM_WITHIN, RESET_WITHIN
 def confirm_address(user: User) -> None:
     """Send a new account the link that activates it."""
     with speaking(user.language or current_tenant.languages[0]):
-        link = mail.link("accounts.activate", token=sign("activate", user, CONFIRM_WITHIN))
-        _send(user, gettext("Confirm your address"), "activate", link=link, days=CONFIRM_WITHIN.days)
+        link = mail.link("accounts.activate", token=sign_link("activate", user, CONFIRM_WITHIN))
+        _send(user, gettext("Confirm your email address"), "activate", link=link, days=CONFIRM_WITHIN.days)
 
 
 def confirm_new_address(user: User, email: str) -> None:
     """Send the link that moves an account to another address, there."""
     with speaking(user.language or current_tenant.languages[0]):
-        link = mail.link("accounts.confirm_address", token=sign("address", user, CONFIRM_WITHIN, email))
-        subject = gettext("Confirm your new address")
+        link = mail.link("accounts.confirm_address", token=sign_link("address", user, CONFIRM_WITHIN, email))
+        subject = gettext("Confirm your new email address")
         mail.send(email, subject, "accounts/mail/address", user=user, link=link, days=CONFIRM_WITHIN.days)
 
 
 def tell_of_new_address(user: User, old: str) -> None:
     """Tell the old address that the account has moved."""
     with speaking(user.language or current_tenant.languages[0]):
-        mail.send(old, gettext("Your address was changed"), "accounts/mail/moved", user=user)
+        mail.send(old, gettext("Your email address was changed"), "accounts/mail/moved", user=user)
 
 
 def tell_of_new_password(user: User) -> None:
@@ -48,9 +48,10 @@ def tell_that_there_is_an_account(email: str) -> None:
 
 def invite(invitation: Invitation, by: str, token: str) -> None:
     """Send an invitation."""
-    link = mail.link("accounts.accept_invitation", token=token)
-    subject = gettext("%(name)s invites you to %(title)s") % {"name": by, "title": current_tenant.title}
-    mail.send(invitation.email, subject, "accounts/mail/invitation", by=by, link=link, days=ACCEPT_WITHIN.days)
+    with speaking(current_tenant.languages[0]):  # theirs is not known
+        link = mail.link("accounts.accept_invitation", token=token)
+        subject = gettext("%(name)s invites you to %(title)s") % {"name": by, "title": current_tenant.title}
+        mail.send(invitation.email, subject, "accounts/mail/invitation", by=by, link=link, days=ACCEPT_WITHIN.days)
 
 
 @jobs.job
@@ -59,12 +60,11 @@ def send_reset(login: str) -> None:
 
     As a job, so that asking takes as long, and says as much, whether there is an account or not.
     """
-    name = fold_username(login)
-    user = db.session.scalar(select(User).where(or_(User.username == name, User.email == name)))
-    if user is None or not user.is_active:
+    user = find_account(login)
+    if user is None or user.blocked_at is not None:
         return
     with speaking(user.language or current_tenant.languages[0]):
-        link = mail.link("accounts.reset", token=sign("reset", user, RESET_WITHIN))
+        link = mail.link("accounts.reset", token=sign_link("reset", user, RESET_WITHIN))
         _send(user, gettext("Set a new password"), "reset", link=link, hours=int(RESET_WITHIN.total_seconds() // 3600))
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 
-from tenantry import db, forms, gettext, role_required
+from tenantry import current_tenant, current_user, db, forms, gettext, role_required
 from tenantry.times import now
 from tenantry.users import ROLES, Invitation, User, end_logins
 
-from . import bp
+from . import ID, bp
 from .forms import InviteForm, role_names
 from .invitations import send_invitation
-from .services import count_admins
+from .services import NOWHERE, count_admins
 
 _ON_A_PAGE = 50
 
@@ -23,7 +23,7 @@ _ON_A_PAGE = 50
 @role_required("admin")
 def members() -> str:
     words, number = request.args.get("q", "").strip()[:100], max(1, request.args.get("page", 1, type=int))
-    chosen = select(User).where(_matching(words)) if words else select(User)
+    chosen = select(User).where(~User.email.endswith(NOWHERE), *([_matching(words)] if words else []))
     count = db.session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
     last = max(1, -(-count // _ON_A_PAGE))
     number = min(number, last)
@@ -39,75 +39,88 @@ def members() -> str:
     )
 
 
-def _matching(words: str) -> Any:
+def _matching(words: str) -> ColumnElement[bool]:
     return or_(*(column.icontains(words, autoescape=True) for column in (User.username, User.name, User.email)))
 
 
-@bp.post("/members/<int:user_id>/role")
+@bp.post(f"/members/<{ID}:user_id>/role")
 @role_required("admin")
 @forms.protected
 def set_role(user_id: int) -> Any:
     user, role = _other(user_id), request.form.get("role", "")
     if role not in ROLES:
         abort(422)
-    if _is_last_admin(user) and role != "admin":
-        flash(gettext("This is the only administrator. Appoint another one first."), "error")
-    else:
+    if not _is_last_admin(user) or role == "admin":
         user.role = role
-        flash(gettext("%(name)s has another role now.") % {"name": user.name}, "success")
-    return redirect(url_for(".members"))
+        flash(gettext("The role of %(name)s has been changed.") % {"name": user.name}, "success")
+    return _back_to_the_list()
 
 
-@bp.post("/members/<int:user_id>/block")
+@bp.post(f"/members/<{ID}:user_id>/block")
 @role_required("admin")
 @forms.protected
 def block(user_id: int) -> Any:
-    user = _other(user_id)
-    if _is_last_admin(user):
-        flash(gettext("This is the only administrator. Appoint another one first."), "error")
-    elif user.blocked_at is None:
-        user.blocked_at = now()
-        end_logins(user.id)
-        flash(gettext("%(name)s is blocked, and logged out everywhere.") % {"name": user.name}, "success")
-    else:
+    user, state = _other(user_id), request.form.get("state", "")
+    if state not in ("block", "unblock"):
+        abort(422)
+    if state == "unblock":
         user.blocked_at = None
         flash(gettext("%(name)s may log in again.") % {"name": user.name}, "success")
-    return redirect(url_for(".members"))
+    elif not _is_last_admin(user):
+        user.blocked_at = user.blocked_at or now()
+        end_logins(user.id)
+        flash(gettext("%(name)s is blocked, and logged out everywhere.") % {"name": user.name}, "success")
+    return _back_to_the_list()
 
 
 def _other(user_id: int) -> User:
+    """Return somebody else: whoever is alone in looking after a workspace must not shut themselves out."""
+    if user_id == current_user.id:
+        abort(403)
     return db.session.get(User, user_id) or abort(404)
 
 
+def _back_to_the_list() -> Any:
+    return redirect(url_for(".members", q=request.form.get("q") or None, page=request.form.get("page", type=int)))
+
+
 def _is_last_admin(user: User) -> bool:
-    return user.role == "admin" and user.is_active and count_admins() == 1
+    """Whether nobody else looks after the workspace; if so, it is told. Two who demote each other come one by one."""
+    if user.role != "admin" or not user.is_active or count_admins() > 1:
+        return False
+    flash(gettext("This is the only administrator. Give the role to somebody else first."), "error")
+    return True
 
 
 @bp.route("/invitations", methods=["GET", "POST"])
 @role_required("admin")
 def invitations() -> Any:
+    if current_tenant.sign_up == "closed":
+        abort(404)
     form = InviteForm()
     if form.validate_on_submit() and _is_new(form):
-        send_invitation(form.text("email"), form.role.data)
-        flash(gettext("An invitation goes to %(email)s.") % {"email": form.text("email")}, "success")
+        send_invitation(form.typed("email"), form.role.data)
+        flash(gettext("An invitation has been sent to %(email)s.") % {"email": form.typed("email")}, "success")
         return redirect(url_for(".invitations"))
     waiting = select(Invitation).where(Invitation.accepted_at.is_(None), Invitation.expires_at > now())
     found = db.session.scalars(waiting.order_by(Invitation.created_at.desc())).all()
-    return render_template("accounts/invitations.html", form=form, invitations=found), form.status
+    return form.shown_by("accounts/invitations.html", invitations=found)
 
 
 def _is_new(form: InviteForm) -> bool:
-    known = select(User.id).where(User.email == form.text("email"), User.activated_at.is_not(None))
+    known = select(User.id).where(User.email == form.typed("email"), User.activated_at.is_not(None))
     if db.session.scalar(known) is None:
         return True
     form.refuse("email", gettext("There is an account with this address already."))
     return False
 
 
-@bp.post("/invitations/<int:invitation_id>/withdraw")
+@bp.post(f"/invitations/<{ID}:invitation_id>/withdraw")
 @role_required("admin")
 @forms.protected
 def withdraw(invitation_id: int) -> Any:
-    db.session.execute(delete(Invitation).where(Invitation.id == invitation_id, Invitation.accepted_at.is_(None)))
-    flash(gettext("The invitation is taken back."), "success")
+    waiting = (Invitation.id == invitation_id, Invitation.accepted_at.is_(None))
+    if not db.session.execute(delete(Invitation).where(*waiting)).rowcount:  # type: ignore[attr-defined]  # as in access
+        abort(404)
+    flash(gettext("The invitation has been withdrawn."), "success")
     return redirect(url_for(".invitations"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, jsonify, redirect, render_template, url_for
+from flask import flash, jsonify, redirect, url_for
 
 from tenantry import current_tenant, current_user, db, gettext, login_required, use_language
 from tenantry.users import User, session_required
@@ -19,10 +19,12 @@ def profile() -> Any:
     user = db.session.get_one(User, current_user.id)
     form = ProfileForm(obj=user)
     if not form.validate_on_submit():
-        return render_template("accounts/profile.html", form=form, user=user), form.status
+        return form.shown_by("accounts/profile.html", user=user)
+    before = user.language
     form.populate_obj(user)
     user.language, user.timezone = user.language or None, user.timezone or None
-    use_language(user.language or current_tenant.languages[0], remember=True)
+    if user.language != before:  # or it would undo what was chosen for this browser
+        use_language(user.language or current_tenant.languages[0], remember=True)
     flash(gettext("Your profile is saved."), "success")
     return redirect(url_for(".profile"))
 

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, func, select
-from werkzeug.exceptions import NotFound
+from sqlalchemy import delete, func, select
 
 from tenantry import current_language, current_tenant, db
 from tenantry.times import now
-from tenantry.users import Invitation, User, end_logins
+from tenantry.users import ApiToken, DeadLink, Invitation, User, end_logins, forget_attempts
 
-#: How long a link to confirm an address, and one to set a password, is accepted.
+#: How long a link is accepted: to confirm an address, to set a password, and to accept an invitation.
 CONFIRM_WITHIN, RESET_WITHIN, ACCEPT_WITHIN = timedelta(days=3), timedelta(hours=2), timedelta(days=14)
+
+
+#: The end of the address of an account that only keeps its name from being taken (RFC 2606).
+NOWHERE = "@nobody.invalid"
 
 
 class NameTaken(ValueError):
     """Somebody else has this user name."""
 
 
-def register(username: str, name: str, email: str, password_hash: str) -> User | None:
-    """Return a new account that waits for its address to be confirmed; ``None`` if the address has one that is in use.
+def register(user: User) -> bool:
+    """Keep a new account, which waits for its address to be confirmed. Return whether: not if the address is in use.
 
-    One that waits for the same address gives way: whoever can read the mail decides.
+    One that waits for the same address gives way: whoever can read the mail, and knows the password, decides.
 
     :raises NameTaken: if somebody else has the user name.
     """
+    _make_room(user)
+    is_new = not _has_account(user.email)
+    if not is_new:  # the name is taken all the same, for as long, or it would tell
+        user.email, user.password_hash = f"{secrets.token_hex(16)}{NOWHERE}", None
+    _add(user)
+    return is_new
+
+
+def _make_room(user: User) -> None:
+    """Remove the accounts in the way of a new one that were never confirmed: of its address, and old ones."""
     waiting = User.activated_at.is_(None)
     db.session.execute(delete(User).where(waiting, User.created_at < now() - CONFIRM_WITHIN))
-    taken = db.session.scalar(select(User).where(User.username == username))
-    if taken is not None and (taken.email != email or taken.activated_at is not None):
+    taken = db.session.scalar(select(User).where(User.username == user.username))
+    if taken is not None and (taken.email != user.email or taken.activated_at is not None):
         raise NameTaken()
-    if db.session.scalar(select(User.id).where(User.email == email, ~waiting)) is not None:
-        return None
-    db.session.execute(delete(User).where(waiting, User.email == email))
-    return _add(User(username=username, name=name, email=email, password_hash=password_hash))
+    db.session.execute(delete(User).where(waiting, User.email == user.email))
 
 
-def _add(user: User) -> User:
+def _has_account(email: str) -> bool:
+    return db.session.scalar(select(User.id).where(User.email == email)) is not None
+
+
+def _add(user: User) -> None:
     user.language = current_language()
     db.session.add(user)
     db.session.flush()
-    return user
 
 
 def activate(user: User) -> bool:
@@ -63,39 +77,37 @@ def count_admins() -> int:
     return db.session.scalar(select(func.count()).select_from(User).where(*active)) or 0
 
 
-def accept(invitation: Invitation, username: str, name: str, password_hash: str) -> User:
-    """Make the account of somebody who was invited: their address is proved by the link.
+def accept(invitation: Invitation, user: User) -> None:
+    """Keep the account of somebody who was invited: their address is proved by the link.
 
     :raises NameTaken: if somebody else has the user name.
-    :raises NotFound: if the invitation was used meanwhile, or the address has an account by now.
+    :raises DeadLink: if the address has an account by now.
     """
-    email = invitation.email
-    if invitation.accepted_at is not None or db.session.scalar(select(User.id).where(*_in_use(email))) is not None:
-        raise NotFound()
-    if db.session.scalar(select(User.id).where(User.username == username, User.email != email)) is not None:
-        raise NameTaken()
-    db.session.execute(delete(User).where(User.email == email))  # one that waited for it to be confirmed
-    invitation.accepted_at = now()
-    role = invitation.role
-    return _add(
-        User(username=username, name=name, email=email, password_hash=password_hash, role=role, activated_at=now())
-    )
-
-
-def _in_use(email: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return User.email == email, User.activated_at.is_not(None)
+    _make_room(user)
+    if _has_account(user.email):
+        raise DeadLink()
+    invitation.accepted_at = user.activated_at = now()
+    user.role = invitation.role
+    _add(user)
 
 
 def set_password(user: User, password_hash: str) -> None:
     """Give an account another password, and end all its log-ins."""
     user.password_hash = password_hash
     end_logins(user.id)
+    forget_attempts(user)
+
+
+def revoke_tokens(user: User) -> None:
+    """Revoke all API tokens of an account."""
+    db.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
 
 
 def move_to(user: User, email: str) -> bool:
     """Give an account the address that it confirmed. Return whether nobody else had it meanwhile."""
-    if db.session.scalar(select(User.id).where(User.id != user.id, *_in_use(email))) is not None:
+    others = (User.id != user.id, User.email == email)
+    if db.session.scalar(select(User.id).where(*others, User.activated_at.is_not(None))) is not None:
         return False
-    db.session.execute(delete(User).where(User.id != user.id, User.email == email))
+    db.session.execute(delete(User).where(*others))
     user.email = email
     return True

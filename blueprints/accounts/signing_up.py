@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 
 from tenantry import current_tenant, db, gettext
-from tenantry.forms import Form
-from tenantry.users import Invitation, Throttle, TooManyAttempts, address_of_visitor, hash_password, open_link
+from tenantry.users import TooManyAttempts, User, address_of_visitor, hash_password, log_in, open_link
 
 from . import bp, mails, services
-from .forms import AcceptForm, SignUpForm
+from .forms import AcceptForm, ActivateForm, SignUpForm
 from .invitations import open_invitation
-
-#: Sign-ups from one address of the network, and for one mail address; of these, those beyond are passed over silently.
-FROM_ADDRESS = Throttle("sign-ups from", "20 per hour")
-FOR_MAIL = Throttle("sign-ups for", "5 per hour")
+from .limits import MAILS_TO, SIGN_UPS_FROM, is_over, refuse_for_now
+from .passwords import is_password_of
 
 
 @bp.route("/sign-up", methods=["GET", "POST"])
@@ -26,7 +23,7 @@ def sign_up() -> Any:
     form = SignUpForm()
     if form.validate_on_submit() and _register(form):
         return redirect(url_for(".sign_up_sent"))
-    return render_template("accounts/sign_up.html", form=form), form.status
+    return form.shown_by("accounts/sign_up.html")
 
 
 @bp.get("/sign-up/sent")
@@ -35,68 +32,81 @@ def sign_up_sent() -> str:
 
 
 def _register(form: SignUpForm) -> bool:
-    """Make the account, or put what stands against it beside its field."""
+    """Make the account, or put what stands against it beside its field.
+
+    Where the address has an account, or got too many mails already, the answer is the same: it must not tell.
+    """
     try:
-        FROM_ADDRESS.count(address_of_visitor())
-        db.session.commit()  # so that nobody waits for us while Argon2 works
-        password_hash = hash_password(form.text("password"))
-        if not _may_get_mail(form.text("email")):
-            return True
-        user = services.register(form.text("username"), form.text("name"), form.text("email"), password_hash)
+        SIGN_UPS_FROM.count(address_of_visitor())
+        db.commit_now()  # so that nobody waits for us while Argon2 works
+        email = form.typed("email")
+        user = _user_of(form, email)
+        with db.session.begin_nested() as attempt:
+            is_new = services.register(user)
+            if is_over(MAILS_TO, email):
+                attempt.rollback()
+                return True
+        if is_new:
+            mails.confirm_address(user)
+        else:
+            mails.tell_that_there_is_an_account(email)
     except services.NameTaken:
-        form.refuse("username", gettext("Somebody has this name already. Please choose another one."))
+        form.refuse("username", gettext("This username is already taken. Please choose another."))
         return False
-    except TooManyAttempts:
-        form.refuse("email", gettext("There were too many from your address. Please try again in an hour."))
+    except TooManyAttempts as error:
+        refuse_for_now(form, "email", error)
         return False
-    if user is None:
-        mails.tell_that_there_is_an_account(form.text("email"))
-    else:
-        mails.confirm_address(user)
     return True
 
 
-def _may_get_mail(email: str) -> bool:
-    """Whether an address got so few mails for sign-ups that it may get one more: anyone may name anybody's."""
-    try:
-        FOR_MAIL.count(email)
-    except TooManyAttempts:
-        return False
-    return True
+def _user_of(form: Any, email: str) -> User:
+    return User(
+        username=form.typed("username"),
+        name=form.typed("name"),
+        email=email,
+        password_hash=hash_password(form.typed("password")),
+        is_public=form.is_public.data,
+    )
 
 
 @bp.route("/activate/<token>", methods=["GET", "POST"])
 def activate(token: str) -> Any:
-    """A page with a button, as programs that look into mails open every link in them, and would use it up."""
+    """A page with a form: programs that look into mails open every link, and would use it up.
+
+    It asks for the password, as somebody else may have signed up with this address, and with one of theirs.
+    """
     user, _ = open_link("activate", token)
-    form = Form()
-    if not form.validate_on_submit():
-        return render_template("accounts/activate.html", form=form, user=user), form.status
+    form = ActivateForm()
+    if not form.validate_on_submit() or not is_password_of(user.username, form, "password"):
+        return form.shown_by("accounts/activate.html", user=user)
+    user, _ = open_link("activate", token)  # once more, as another may have used it while Argon2 worked
     if services.activate(user):
-        flash(gettext("You are the first one here, so you are the administrator. (Only while developing.)"))
+        flash(gettext("This is the first account here, so it is the administrator's. (Only during development.)"))
     flash(gettext("Your address is confirmed. You can log in now."), "success")
     return redirect(url_for(".log_in"))
 
 
 @bp.route("/invitation/<token>", methods=["GET", "POST"])
 def accept_invitation(token: str) -> Any:
-    form = AcceptForm()
     if request.method == "POST":
         db.begin(write=False)
     invitation = open_invitation(token)
-    if form.validate_on_submit() and _accept(form, invitation):
-        flash(gettext("Welcome! You can log in now."), "success")
-        return redirect(url_for(".log_in"))
-    return render_template("accounts/accept.html", form=form, invitation=invitation), form.status
+    form = AcceptForm(own=(invitation.email,))
+    if form.validate_on_submit() and _accept(form, token):
+        flash(gettext("Welcome!"), "success")
+        return redirect(url_for(".profile"))
+    return form.shown_by("accounts/accept.html", invitation=invitation)
 
 
-def _accept(form: AcceptForm, invitation: Invitation) -> bool:
-    password_hash = hash_password(form.text("password"))
+def _accept(form: AcceptForm, token: str) -> bool:
+    user = _user_of(form, "")
     db.begin(write=True)
-    known = db.session.get(Invitation, invitation.id, populate_existing=True) or abort(404)
+    invitation = open_invitation(token)  # once more, as another may have used it while Argon2 worked
+    user.email = invitation.email
     try:
-        services.accept(known, form.text("username"), form.text("name"), password_hash)
+        services.accept(invitation, user)
     except services.NameTaken:
-        form.refuse("username", gettext("Somebody has this name already. Please choose another one."))
+        form.refuse("username", gettext("This username is already taken. Please choose another."))
         return False
+    log_in(user)
     return True

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, url_for
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from tenantry import Tenant, current_user, db
-from tenantry.users import User, fold_username
+from tenantry.users import User, fold_username, is_username
 
 bp = Blueprint("people", __name__, template_folder="templates")
 
@@ -29,18 +29,18 @@ def registrations(tenant: Tenant) -> Iterator[dict[str, Any]]:
 
 @bp.get("/")
 def profile(username: str) -> Any:
-    if username != fold_username(username):
-        return redirect(url_for(".profile", username=fold_username(username)))
-    person = _find(username)
-    if person is None or not (person.is_public or current_user.is_authenticated):
+    folded = fold_username(username)
+    if username != folded and is_username(folded):
+        return redirect(url_for(".profile", username=folded))
+    person = db.session.scalar(_seen().where(User.username == username))
+    if person is None and username == _ADMIN:
+        person = db.session.scalar(_seen().where(User.role == "admin").order_by(User.id).limit(1))
+    if person is None:
         abort(404)
     return render_template("people/profile.html", person=person)
 
 
-def _find(username: str) -> User | None:
-    """Return the account that goes by a name; by ``admin``, where nobody has it, the oldest administrator's."""
+def _seen() -> Select[User]:
+    """Return the choice of those whom the one who asks may see."""
     active = select(User).where(User.activated_at.is_not(None), User.blocked_at.is_(None))
-    found = db.session.scalar(active.where(User.username == username))
-    if found is None and username == _ADMIN:
-        found = db.session.scalar(active.where(User.role == "admin").order_by(User.id).limit(1))
-    return found
+    return active if current_user.is_authenticated else active.where(User.is_public)

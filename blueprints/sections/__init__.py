@@ -28,7 +28,7 @@ def hide_section(endpoint: str | None, values: dict[str, Any] | None) -> None:
     g.section = values.pop("section", None) if values else None
 
 
-from . import editing, first_pages, history, pictures, search, views  # noqa: E402  # they need bp
+from . import editing, first_pages, history, pictures, publishing, search, views  # noqa: E402  # they need bp
 
 on_provision(bp)(first_pages.write)
 
@@ -38,9 +38,9 @@ _RULES: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/", "index", views.index, _READ),
     ("/<slug>/", "page", views.page, _READ),
     ("/<slug>/edit", "edit", editing.edit, _FORM),
-    ("/<slug>/publish", "publish", editing.publish_page, _DO),
-    ("/<slug>/unpublish", "unpublish", editing.unpublish_page, _DO),
-    ("/<slug>/remove", "remove", editing.remove, _FORM),
+    ("/<slug>/publish", "publish", publishing.publish_page, _DO),
+    ("/<slug>/unpublish", "unpublish", publishing.unpublish_page, _DO),
+    ("/<slug>/delete", "delete", publishing.delete, _FORM),
     ("/<slug>/history", "history", history.history, _READ),
     ("/<slug>/history/difference", "difference", history.difference, _READ),
     ("/<slug>/history/<number>", "revision", history.revision, _READ),
@@ -48,8 +48,8 @@ _RULES: tuple[tuple[str, str, Any, list[str]], ...] = (
     ("/-/new", "new", editing.new, _FORM),
     ("/-/search", "search", search.search, _READ),
     ("/-/pictures/", "pictures", pictures.pictures, _FORM),
-    ("/-/pictures/<id>", "picture", pictures.picture, _READ),
-    ("/-/pictures/<id>/remove", "remove_picture", pictures.remove_picture, _DO),
+    ("/-/pictures/<upload_id>", "picture", pictures.picture, _READ),
+    ("/-/pictures/<upload_id>/delete", "delete_picture", pictures.delete_picture, _FORM),
 )
 for rule, endpoint, view, methods in _RULES:
     bp.add_url_rule(rule, endpoint, view, methods=methods)

@@ -28,7 +28,7 @@ Pieces = list[tuple[bool, str]]
 class Line:
     """A line of a difference.
 
-    :ivar kind: ``same``, ``removed``, ``added``; ``skipped`` for unchanged lines that are left out, ``cut`` for all
+    :ivar kind: ``same``, ``deleted``, ``added``; ``skipped`` for unchanged lines that are left out, ``cut`` for all
         that would be too much to show.
     :ivar pieces: its text, in pieces of which each says whether it is what changed.
     :ivar count: how many lines are left out.
@@ -62,7 +62,7 @@ class _Comparison:
 
     def _changed(self, old: list[str], new: list[str]) -> Iterator[Line]:
         pairs = [self._words(*pair) for pair in zip(old, new, strict=True)] if len(old) == len(new) else []
-        yield from (Line("removed", pieces) for pieces in ([each[0] for each in pairs] or map(_whole, old)))
+        yield from (Line("deleted", pieces) for pieces in ([each[0] for each in pairs] or map(_whole, old)))
         yield from (Line("added", pieces) for pieces in ([each[1] for each in pairs] or map(_whole, new)))
 
     def _words(self, old: str, new: str) -> tuple[Pieces, Pieces]:

@@ -1,23 +1,24 @@
-"""Writing pages: new ones, changes, what is for everybody and what is a draft, and removing.
+"""Writing pages: new ones, and changes.
 
-Two who change the same page at once cannot overwrite each other: a form carries the revision that it was opened with,
-and a request that writes holds the tenant's write lock from its first query on.
+Two who change the same page at once cannot overwrite each other: a form carries the page's id, and the revision that
+it was opened with, and a request that writes holds the tenant's write lock from its first query on.
 """
 
 from __future__ import annotations
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import abort, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
+from sqlalchemy import select
 
 from tenantry import db, gettext
-from tenantry.forms import protected
 
 from .differences import compare
-from .forms import PageForm, RemoveForm
+from .forms import PageForm
 from .markdown import render
-from .models import Page
-from .pages import find, find_for_editing, for_staff, free_slug, only_read, publish
+from .models import Page, Revision
+from .pages import find_for_change, for_staff, free_slug, only_read, publish
+from .publishing import done
 
 
 @for_staff
@@ -26,66 +27,39 @@ def new() -> ResponseReturnValue:
     slug = _slug(form) if _is_to_be_saved(form) else None
     if slug is None:
         return _show(form)
-    page = Page(
-        section=g.section,
-        slug=slug,
-        title=form.text("title"),
-        body=form.text("body"),
-        note=form.text("note"),
-        published_at=None,
-    )
+    page = Page(section=g.section, note=form.typed("note"), published_at=None, **_typed(form, slug))
     db.session.add(page)
     return _saved(page, gettext("The page is saved."))
 
 
 @for_staff
 def edit(slug: str) -> ResponseReturnValue:
-    page = find_for_editing(slug)
+    page = find_for_change(slug)
     if page is None:
-        return _show_removed()
+        return _show_deleted()
     form = PageForm(data=_values(page))
+    is_late = form.is_submitted() and form.base != page.revision
+    if is_late:
+        _follow_address(form, page)
     if not _is_to_be_saved(form):
         return _show(form, page)
-    if form.base != page.revision:
-        return _show_conflict(form, page)
     free = _slug(form, page)
+    typed = _typed(form, free)
+    if conflicts := _conflicts(form, page, typed):
+        return _show_conflicts(form, page, typed, conflicts)
     if free is None:
         return _show(form, page)
-    is_changed = page.revise(slug=free, title=form.text("title"), body=form.text("body"), note=form.text("note"))
-    return _saved(page, gettext("The page is saved.") if is_changed else gettext("Nothing was changed."))
-
-
-@for_staff
-@protected
-def publish_page(slug: str) -> ResponseReturnValue:
-    publish(page := find(slug))
-    return _done(page, gettext("Everybody can read the page now."))
-
-
-@for_staff
-@protected
-def unpublish_page(slug: str) -> ResponseReturnValue:
-    page = find(slug)
-    page.published_at = None
-    return _done(page, gettext("The page is a draft now, which only staff can read."))
-
-
-@for_staff
-def remove(slug: str) -> ResponseReturnValue:
-    page = find(slug)
-    form = RemoveForm(data={"revision": str(page.revision)})
-    is_meant = form.validate_on_submit()
-    if is_meant and form.base == page.revision:
-        db.session.delete(page)
-        flash(gettext("The page and its history are removed."))
-        return redirect(url_for(".index"))
-    status = 409 if is_meant else form.status
-    form.revision.data = str(page.revision)
-    return render_template("sections/remove.html", section=g.section, page=page, form=form, changed=is_meant), status
+    is_changed = page.revise(**typed, note=form.typed("note"))
+    # A form that is late with what the page says already was sent twice, as by a double click.
+    return _saved(page, gettext("The page is saved.") if is_changed or is_late else gettext("Nothing was changed."))
 
 
 def _is_to_be_saved(form: PageForm) -> bool:
-    return bool(form.validate_on_submit()) and request.form.get("do") != "preview"
+    return bool(form.validate_on_submit()) and not _is_pressed("preview")
+
+
+def _is_pressed(button: str) -> bool:
+    return request.form.get("do") == button
 
 
 def _values(page: Page) -> dict[str, str]:
@@ -95,55 +69,70 @@ def _values(page: Page) -> dict[str, str]:
         "body": page.body,
         "revision": str(page.revision),
         "page": str(page.id),
+        "published": "1" if page.published_at else "",
     }
 
 
+def _typed(form: PageForm, slug: str | None) -> dict[str, str]:
+    return {"slug": slug or form.typed("slug"), "title": form.typed("title"), "body": form.typed("body")}
+
+
 def _slug(form: PageForm, page: Page | None = None) -> str | None:
-    slug = free_slug(form.text("slug"), form.text("title"), page)
+    slug = free_slug(form.typed("slug"), form.typed("title"), page)
     if slug is None:
         form.refuse("slug", gettext("Another page of this section has this address already."))
     return slug
 
 
+def _follow_address(form: PageForm, page: Page) -> None:
+    """Where a form has the address of before, which somebody else has changed, take theirs, or it would be undone."""
+    chosen = select(Revision.slug).where(Revision.page_id == page.id, Revision.number == form.base)
+    if form.typed("slug") == db.session.scalar(chosen):
+        form.slug.data = page.slug
+
+
+def _conflicts(form: PageForm, page: Page, typed: dict[str, str]) -> set[str]:
+    """Return what somebody else has done to the page since the form was opened, and this must not go over."""
+    found = set()
+    if form.base != page.revision and not page.says(**typed):
+        found.add("saved")
+    if page.published_at and form.was_draft and not _is_pressed("publish"):
+        found.add("published")
+    return found
+
+
 def _saved(page: Page, message: str) -> ResponseReturnValue:
-    if request.form.get("do") == "publish" and page.published_at is None:
+    if _is_pressed("publish"):
         publish(page)
         message = gettext("The page is published.")
-    return _done(page, message)
-
-
-def _done(page: Page, message: str) -> ResponseReturnValue:
-    flash(message)
-    return redirect(url_for(".page", slug=page.slug))
+    return done(page, message)
 
 
 def _show(form: PageForm, page: Page | None = None) -> ResponseReturnValue:
     if form.is_submitted():
         only_read()
-    is_preview = request.form.get("do") == "preview" and not form.is_stale
-    preview = render(form.text("body"), url_for(".index"), below=2) if is_preview and not form.body.errors else None
+    is_preview = _is_pressed("preview") and not form.is_stale
+    preview = render(form.typed("body"), url_for(".index"), below=2) if is_preview and not form.body.errors else None
     return _render(form, page, preview=preview), form.status if form.errors else 200
 
 
-def _show_conflict(form: PageForm, page: Page) -> ResponseReturnValue:
-    """Show what somebody else has saved meanwhile against what was typed, which is kept, now based on that."""
+def _show_conflicts(form: PageForm, page: Page, typed: dict[str, str], conflicts: set[str]) -> ResponseReturnValue:
+    """Show what somebody else has done against what was typed, which is kept, now based on that."""
     only_read()
-    form.revision.data = str(page.revision)
-    difference = {
-        "title": compare(page.title, form.text("title")),
-        "body": compare(page.body, form.text("body")),
-    }
-    return _render(form, page, conflict="changed", difference=difference), 409
+    present = _values(page)
+    form.revision.data, form.published.data = present["revision"], present["published"]
+    difference = {name: compare(present[name], typed[name]) for name in typed}
+    return _render(form, page, conflicts=conflicts, difference=difference), 409
 
 
-def _show_removed() -> ResponseReturnValue:
+def _show_deleted() -> ResponseReturnValue:
     """Offer to keep what was typed for a page that is gone."""
     if request.method != "POST":
         abort(404)
     only_read()
     form = PageForm()
     is_stale = not form.validate_on_submit() and form.is_stale
-    return _render(form, None, conflict="removed"), 400 if is_stale else 409
+    return _render(form, None, conflicts={"deleted"}), 400 if is_stale else 409
 
 
 def _render(form: PageForm, page: Page | None, preview: Markup | None = None, **more: object) -> str:

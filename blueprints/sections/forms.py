@@ -11,6 +11,7 @@ from tenantry import gettext
 from tenantry.forms import Form
 from tenantry.forms import lazy_gettext as _
 
+from .markdown import MOST_BRACKETS
 from .pages import read_number
 from .slugs import LONGEST, is_slug, make_slug
 
@@ -19,8 +20,12 @@ LONGEST_BODY = 100_000
 
 
 class _Based(Form):
-    """A form that knows which revision of the page it was opened with."""
+    """A form that knows which page it is about, and which revision of it it was opened with.
 
+    :ivar page: the page's id, by which it is found whatever its address is by now.
+    """
+
+    page = HiddenField()
     revision = HiddenField()
 
     @property
@@ -30,10 +35,7 @@ class _Based(Form):
 
 
 class PageForm(_Based):
-    """For a page, new or not.
-
-    :ivar page: the page's id, by which it is found though its address was changed meanwhile.
-    """
+    """For a page, new or not."""
 
     title = StringField(_("Title"), [DataRequired(), Length(max=200)])
     slug = StringField(
@@ -54,7 +56,18 @@ class PageForm(_Based):
     note = StringField(
         _("What have you changed?"), [Length(max=200)], description=_("A few words for the history of the page.")
     )
-    page = HiddenField()
+    published = HiddenField()
+
+    @property
+    def was_draft(self) -> bool:
+        """Whether the page was a draft when the form was opened; also if it does not say."""
+        return not request.form.get("published")
+
+    def validate_body(self, field: Field) -> None:
+        """Refuse a text that would take long to show."""
+        if (field.data or "").count("[") > MOST_BRACKETS:
+            text = gettext("A page can have %(count)s opening brackets at most. Please part it into several.")
+            raise ValidationError(text % {"count": MOST_BRACKETS})
 
     def validate_slug(self, field: Field) -> None:
         """Refuse what cannot stand in an address; one that the page has already may stay."""
@@ -63,8 +76,8 @@ class PageForm(_Based):
             raise ValidationError(text % {"example": make_slug(field.data)})
 
 
-class RemoveForm(_Based):
-    """To confirm that a page is to be removed, as it is now."""
+class DeleteForm(_Based):
+    """To confirm that a page is to be deleted, as it is now."""
 
 
 class PictureForm(Form):
@@ -74,13 +87,13 @@ class PictureForm(Form):
         _("Picture"),
         [FileRequired()],
         description=_(
-            "PNG, JPEG, GIF or WebP. Where and when it was taken is removed from it; of an animation, the "
+            "PNG, JPEG, GIF or WebP. Where and when it was taken is deleted from it; of an animation, the "
             "first picture is kept."
         ),
         render_kw={"accept": "image/png,image/jpeg,image/gif,image/webp"},
     )
     alt = StringField(
-        _("What is to be seen?"),
+        _("Description"),
         [Length(max=200)],
-        description=_("For those who cannot see it. The file's name is used if you leave it empty."),
+        description=_("For people who cannot see the picture. The file name is used if you leave this empty."),
     )

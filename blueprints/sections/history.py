@@ -1,10 +1,10 @@
-"""What pages said before: their revisions, the difference between two, and bringing one back."""
+"""What pages said before: their revisions, the difference between two, and restoring one."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import abort, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Select, select
 
@@ -15,7 +15,8 @@ from tenantry.users import User
 from .differences import compare
 from .markdown import render
 from .models import Page, Revision
-from .pages import find, for_staff, read_number
+from .pages import find, find_for_change, for_staff, read_number
+from .publishing import done
 
 #: Most revisions in one list.
 PER_PAGE = 50
@@ -64,14 +65,12 @@ def difference(slug: str) -> str:
 @for_staff
 @protected
 def restore(slug: str, number: str) -> ResponseReturnValue:
-    page = find(slug)
+    page = find_for_change(slug) or abort(404)
     old = _revision(page, number)
-    note = gettext("Revision %(number)s, brought back") % {"number": old.number}
+    note = gettext("Restored revision %(number)s") % {"number": old.number}
     if page.revise(slug=page.slug, title=old.title, body=old.body, note=note):
-        flash(gettext("The page is as it was in revision %(number)s.") % {"number": old.number})
-    else:
-        flash(gettext("Nothing was changed."))
-    return redirect(url_for(".page", slug=page.slug))
+        return done(page, gettext("The page is as it was in revision %(number)s.") % {"number": old.number})
+    return done(page, gettext("Nothing was changed."))
 
 
 def _with_writers(*columns: Any) -> Select[Any]:

@@ -17,16 +17,20 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
-_MARKDOWN = MarkdownIt("js-default", {"linkify": False, "typographer": True})
+_MARKDOWN = MarkdownIt("js-default", {"linkify": False})
 _OWN = "-/"
+#: Most opening brackets of a page. Each may begin a link, which is looked for to the end of its paragraph: 50 µs each.
+MOST_BRACKETS = 2000
 
 
 def render(text: str, base: str = "", below: int = 1) -> Markup:
-    """Return Markdown as safe HTML.
+    """Return Markdown as safe HTML; as it stands, if it has more brackets than a page may have.
 
     :param base: path of the section, with which addresses that begin with ``-/`` are completed.
     :param below: level of the heading that it stands under, so that its own go on from there.
     """
+    if text.count("[") > MOST_BRACKETS:
+        return Markup("<pre>{}</pre>").format(text)
     return Markup(_MARKDOWN.render(text, {"base": base, "below": below}))  # noqa: S704  # made safe by the preset
 
 

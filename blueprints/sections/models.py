@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import DateTime, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
 from tenantry import current_user, db
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+from tenantry.times import now
 
 
 class Page(db.Model):
@@ -25,7 +22,8 @@ class Page(db.Model):
     """
 
     __tablename__ = "page"
-    __table_args__ = (UniqueConstraint("section", "slug"),)
+    #: SQLite would give a deleted page's id to the next one, and forms that are still open name their page by it.
+    __table_args__ = (UniqueConstraint("section", "slug"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     section: Mapped[str] = mapped_column(String(64))
@@ -35,22 +33,26 @@ class Page(db.Model):
     position: Mapped[int] = mapped_column(Integer, default=0)
     revision: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     published_at: Mapped[datetime | None] = mapped_column(DateTime)
-    created_at: Mapped[datetime] = mapped_column(DateTime, default=_now)
-    updated_at: Mapped[datetime] = mapped_column(DateTime, default=_now, onupdate=_now)
+    created_at: Mapped[datetime] = mapped_column(DateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(DateTime, default=now, onupdate=now)
     revisions: WriteOnlyMapped[Revision] = relationship(cascade="all, delete-orphan", passive_deletes=True)
 
     def __init__(self, note: str = "", **values: Any) -> None:
-        super().__init__(**{"body": "", "revision": 1, "published_at": _now(), **values})
+        super().__init__(**{"body": "", "revision": 1, "published_at": now(), **values})
         self._remember(note)
 
     def revise(self, *, slug: str, title: str, body: str, note: str = "") -> bool:
-        """Take up a change as a new revision. Return whether it was one: space around the text is none."""
-        if (slug, title, body.strip()) == (self.slug, self.title, self.body.strip()):
+        """Take up a change as a new revision. Return whether it was one."""
+        if self.says(slug=slug, title=title, body=body):
             return False
         self.slug, self.title, self.body = slug, title, body
         self.revision += 1
         self._remember(note)
         return True
+
+    def says(self, *, slug: str, title: str, body: str) -> bool:
+        """Whether it says this already: space around the text is no difference."""
+        return (slug, title, body.strip()) == (self.slug, self.title, self.body.strip())
 
     def _remember(self, note: str) -> None:
         self.revisions.add(
@@ -66,7 +68,7 @@ class Page(db.Model):
 
 
 class Revision(db.Model):
-    """What a page said once: never changed, and removed with its page.
+    """What a page said once: never changed, and deleted with its page.
 
     :ivar number: 1 for a page's first one, and so on.
     :ivar user_id: who wrote it, ``None`` for Tenantry itself, or once that account is gone.
@@ -84,4 +86,4 @@ class Revision(db.Model):
     body: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(String(200), default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("tenantry_user.id", ondelete="SET NULL"))
-    created_at: Mapped[datetime] = mapped_column(DateTime, default=_now)
+    created_at: Mapped[datetime] = mapped_column(DateTime, default=now)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from flask import abort, g, request
 from sqlalchemy import ColumnElement, Row, Select, select, true
 
 from tenantry import current_user, db, role_required
+from tenantry.errors import BegunTooLate
+from tenantry.times import now
 from tenantry.users import session_required
 
 from .models import Page
@@ -48,13 +49,14 @@ def find(slug: str) -> Page:
     return found
 
 
-def find_for_editing(slug: str) -> Page | None:
-    """Return a page by its slug; by the id that its form carries, where the slug was changed meanwhile."""
-    found = db.session.scalar(select(Page).where(Page.section == g.section, Page.slug == slug))
-    id = read_number(request.form.get("page", ""))
-    if found is None and id:
-        found = db.session.scalar(select(Page).where(Page.section == g.section, Page.id == id))
-    return found
+def find_for_change(slug: str) -> Page | None:
+    """Return the page that is to be changed: in a POST the one whose id the form carries, else that of the slug.
+
+    In a POST never by the slug, as another page may have it by now.
+    """
+    number = read_number(request.form.get("page", ""))
+    which = Page.id == number if request.method == "POST" else Page.slug == slug
+    return db.session.scalar(select(Page).where(Page.section == g.section, which))
 
 
 def list_number() -> int:
@@ -65,8 +67,13 @@ def list_number() -> int:
 def part_of(
     query: Select[*tuple[Any, ...]], number: int, per_page: int = PER_PAGE
 ) -> tuple[list[Row[*tuple[Any, ...]]], bool]:
-    """Return one part of a long list, and whether there are more after it."""
+    """Return one part of a long list, and whether there are more after it.
+
+    :raises werkzeug.exceptions.NotFound: for one after the last.
+    """
     rows = list(db.session.execute(query.limit(per_page + 1).offset((number - 1) * per_page)))
+    if not rows and number > 1:
+        abort(404)
     return rows[:per_page], len(rows) > per_page
 
 
@@ -88,12 +95,12 @@ def _taken(beginning: str, page: Page | None) -> set[str]:
 
 def publish(page: Page) -> None:
     """Let everybody see a page."""
-    page.published_at = page.published_at or datetime.now(UTC).replace(tzinfo=None)
+    page.published_at = page.published_at or now()
 
 
 def only_read() -> None:
     """Give the write lock back, where a POST turns out to change nothing, before something slow is made of it."""
-    with suppress(RuntimeError):  # something was written before the view, so the lock is needed
+    with suppress(BegunTooLate):  # something was written before the view, so the lock is needed
         db.begin(write=False)
 
 

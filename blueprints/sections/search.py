@@ -10,7 +10,7 @@ from .pages import list_number
 
 def search() -> Response:
     query = request.args.get("q", "")[:200]
-    results, has_more = find(query, number := list_number())
+    results, has_more = find(query, number := list_number() if to_match(query) else 1)
     page = render_template(
         "sections/search.html",
         section=g.section,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import g, render_template, url_for
 from sqlalchemy import select
 
+from tenantry import cache
+
 from .markdown import render
 from .models import Page
 from .pages import find, list_number, part_of, visible
@@ -18,5 +20,7 @@ def index() -> str:
 
 def page(slug: str) -> str:
     found = find(slug)
-    body = render(found.body, url_for(".index"))
+    base = url_for(".index")
+    key = ("page", found.id, found.revision, base)
+    body = cache.get_or_set(key, lambda: render(found.body, base), seconds=3600)
     return render_template("sections/page.html", section=g.section, page=found, body=body)

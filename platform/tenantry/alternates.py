@@ -39,8 +39,8 @@ def language_links() -> list[tuple[str, str]]:
     rule = request.url_rule
     if request.method not in SAFE_METHODS and (rule is None or "GET" not in (rule.methods or ())):
         return [(code, f"{request.script_root}/?{ARGUMENT}={code}") for code in languages]
-    adapter = request_ctx.url_adapter
-    return [(code, _in_address(app, adapter, code) or request.script_root + _by_argument(code)) for code in languages]
+    adapter, path, query = request_ctx.url_adapter, request.script_root + _path(), _query()
+    return [(code, _in_address(app, adapter, code, query) or path + _with(query, code)) for code in languages]
 
 
 def alternates() -> list[tuple[str, str]]:
@@ -55,15 +55,16 @@ def alternates() -> list[tuple[str, str]]:
         return []
     if request.method not in SAFE_METHODS or request.url_rule is None or request.routing_exception is not None:
         return []
-    tenant, adapter = app.tenant, app.create_url_adapter(None)
-    home = f"{tenant.settings.scheme}://{tenant.canonical_host}{app.platform.public_port}{tenant.canonical_path}"
+    adapter, page, query = app.create_url_adapter(None), app.home + _path(), _query()
     return [
-        (code or "x-default", _in_address(app, adapter, code, external=True) or home + _by_argument(code))
+        (code or "x-default", _in_address(app, adapter, code, query, external=True) or page + _with(query, code))
         for code in (*languages, None)
     ]
 
 
-def _in_address(app: TenantApp, adapter: MapAdapter | None, code: str | None, external: bool = False) -> str | None:
+def _in_address(
+    app: TenantApp, adapter: MapAdapter | None, code: str | None, query: str, external: bool = False
+) -> str | None:
     """Return the page's address in a language, or in none, where the language is a part of it and can be."""
     endpoint = request.endpoint
     if endpoint is None or adapter is None or not app.url_map.is_endpoint_expecting(endpoint, _IN_ADDRESS):
@@ -74,19 +75,24 @@ def _in_address(app: TenantApp, adapter: MapAdapter | None, code: str | None, ex
     if code is None:
         del values[_IN_ADDRESS]  # which a default has put there
     try:
-        return adapter.build(endpoint, values, force_external=external) + _query(None)
+        return adapter.build(endpoint, values, force_external=external) + _with(query, None)
     except BuildError:
-        return None if code else _in_address(app, adapter, app.tenant.languages[0], external)
+        return None if code else _in_address(app, adapter, app.tenant.languages[0], query, external)
 
 
-def _by_argument(code: str | None) -> str:
-    """Return the page's path, which begins with one slash, and its query with a language, or with none."""
-    return quote(request.path, safe=_PLAIN) + _query(code)
+def _path() -> str:
+    """Return the page's path, which begins with one slash."""
+    return quote(request.path, safe=_PLAIN)
 
 
-def _query(code: str | None) -> str:
-    parts = [] if code is None else [f"{ARGUMENT}={code}"]
-    if request.query_string:
-        kept = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != ARGUMENT])
-        parts = [kept, *parts] if kept else parts
+def _query() -> str:
+    """Return the page's query without a language."""
+    if not request.query_string:
+        return ""
+    return urlencode([pair for pair in request.args.items(multi=True) if pair[0] != ARGUMENT])
+
+
+def _with(query: str, code: str | None) -> str:
+    """Return a query with a language, or with none, as the end of an address."""
+    parts = [part for part in (query, code and f"{ARGUMENT}={code}") if part]
     return f"?{'&'.join(parts)}" if parts else ""

@@ -225,12 +225,14 @@ class Platform:
 
     @cached_property
     def public_port(self) -> str:
-        """``:port`` for links made outside a request, in development, where it is known; else empty.
+        """``:port`` for links made outside a request: what ``TENANTRY_PORT`` says; in development, else ``PORT``.
 
-        ``TENANTRY_PORT`` names it, as ``PORT`` may be the process's own; else ``PORT``.
+        Elsewhere ``PORT`` is the one behind the proxy, which visitors do not use.
         """
-        port = os.environ.get("TENANTRY_PORT") or os.environ.get("PORT", "")
-        return f":{port}" if self.registry.settings.environment == "development" and port.isdigit() else ""
+        port = os.environ.get("TENANTRY_PORT", "")
+        if not port and self.registry.settings.environment == "development":
+            port = os.environ.get("PORT", "")
+        return f":{port}" if port.isdigit() else ""
 
     def _renew_keys(self) -> None:
         for app in self.live.apps():

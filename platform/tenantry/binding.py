@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.routing import Map, MapAdapter
@@ -49,9 +50,8 @@ def _text(environ: WSGIEnvironment, name: str) -> str:
 
 def bind_to_home(app: TenantApp) -> MapAdapter:
     """Bind a tenant's map to its canonical door."""
-    tenant = app.tenant
-    host = tenant.canonical_host + app.platform.public_port
-    return app.url_map.bind(host, tenant.canonical_path or "/", url_scheme=tenant.settings.scheme)
+    home = urlsplit(app.home)
+    return app.url_map.bind(home.netloc, home.path or "/", url_scheme=home.scheme)
 
 
 @lru_cache(maxsize=1024)

@@ -52,14 +52,18 @@ class PlatformCache:
         text = self.store.get(deed, digest)
         try:
             return _MISSING if text is None else plain_values.read(text)
-        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):  # somebody else wrote there
+        except ValueError:  # somebody else wrote there
+            self.store.delete(deed, digest)
             return _MISSING
 
     def set(self, deed: UUID, digest: bytes, value: Any, seconds: float) -> None:
         """Keep a value, or forget it where it is too large."""
         text = plain_values.write(value)
         self._outdate(deed, digest)
-        self._keep(deed, digest, text, seconds)
+        if len(text) > LARGEST:
+            self.store.delete(deed, digest)
+        else:
+            self.store.set(deed, digest, text, seconds)
 
     def delete(self, deed: UUID, digest: bytes) -> None:
         """Forget a value, and one that is being worked out just now."""
@@ -99,14 +103,15 @@ class PlatformCache:
     def _work_out(self, work: _Work, deed: UUID, digest: bytes, function: Callable[[], R], seconds: float) -> R:
         text = None
         try:
+            keep = self.store.begin(deed, digest)
             if (kept := self.get(deed, digest)) is not _MISSING:  # it came while we joined
                 text = plain_values.write(kept)
                 return cast(R, kept)
             value = function()
             text = plain_values.write(value)
             with work.keeping:
-                if not work.is_outdated:
-                    self._keep(deed, digest, text, seconds)
+                if not work.is_outdated and len(text) <= LARGEST:
+                    keep(text, seconds)
             return value
         finally:
             with self._changing:
@@ -121,12 +126,6 @@ class PlatformCache:
         if work is not None:
             with work.keeping:
                 work.is_outdated = True
-
-    def _keep(self, deed: UUID, digest: bytes, text: bytes, seconds: float) -> None:
-        if len(text) > LARGEST:
-            self.store.delete(deed, digest)
-        else:
-            self.store.set(deed, digest, text, seconds)
 
 
 def get(key: str | tuple[Any, ...], default: Any = None) -> Any:
@@ -143,6 +142,8 @@ def get(key: str | tuple[Any, ...], default: Any = None) -> Any:
 def set(key: str | tuple[Any, ...], value: Any, seconds: float = SECONDS) -> None:
     """Keep a plain value for so many seconds, a month at most. One of more than a MiB is not kept.
 
+    Whoever sets last is right. So a value that is made of what another may change meanwhile is for :func:`get_or_set`.
+
     :raises TypeError: if the key or the value is not plain.
     :raises ValueError: if ``seconds`` is not more than 0.
     """
@@ -151,7 +152,7 @@ def set(key: str | tuple[Any, ...], value: Any, seconds: float = SECONDS) -> Non
 
 
 def delete(key: str | tuple[Any, ...]) -> None:
-    """Forget what is kept under ``key``.
+    """Forget what is kept under ``key``, and what a thread, or with Redis another process, is working out for it.
 
     While a request is writing, others still read what was there before. Do it when that is kept::
 
@@ -162,7 +163,7 @@ def delete(key: str | tuple[Any, ...]) -> None:
 
 
 def clear() -> None:
-    """Forget all that the current tenant keeps."""
+    """Forget all that the current tenant keeps, as :func:`delete` does."""
     cache, deed = _current()
     cache.clear(deed)
 

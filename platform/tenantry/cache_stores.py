@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 from uuid import UUID
 
@@ -28,6 +29,15 @@ BESIDE = 500
 _A_TENANT = 1200
 #: Seconds after which a tenant's generation in Redis is forgotten, and what was kept with it.
 _A_MONTH = 30 * 24 * 60 * 60
+#: Seconds for which Redis knows that a value was deleted. One that took longer to work out is not kept.
+DELETED = 600
+#: Keep a value, unless the tenant's were cleared since it was begun, or this one deleted, or it is there already.
+_KEEP = """
+local generation, deletion = redis.call('get', KEYS[1]), redis.call('get', KEYS[2])
+if (generation or '') .. (deletion or '') ~= ARGV[1] then return end
+local kept = redis.call('getrange', KEYS[3], 0, 15)
+if kept ~= generation then redis.call('set', KEYS[3], generation .. ARGV[2], 'px', ARGV[3]) end
+"""
 
 
 class Store(Protocol):
@@ -38,6 +48,12 @@ class Store(Protocol):
 
     def set(self, deed: UUID, digest: bytes, value: bytes, seconds: float) -> None:
         """Keep ``value`` for so many seconds."""
+
+    def begin(self, deed: UUID, digest: bytes) -> Callable[[bytes, float], None]:
+        """Return what keeps a value that is worked out from now on, unless another changes it meanwhile.
+
+        To be called with the value, and for how many seconds. Calls of this process the cache itself looks after.
+        """
 
     def delete(self, deed: UUID, digest: bytes) -> None:
         """Forget one value."""
@@ -93,6 +109,9 @@ class LocalStore:
             while self._held > self._most:
                 self._push_one_out()
 
+    def begin(self, deed: UUID, digest: bytes) -> Callable[[bytes, float], None]:
+        return partial(self.set, deed, digest)
+
     def delete(self, deed: UUID, digest: bytes) -> None:
         with self._changing:
             if deed in self._tenants:
@@ -136,10 +155,15 @@ class RedisStore:
     Each begins with the tenant's generation, sixteen random bytes at ``tenantry:<deed>:cache-generation``. To forget
     all of a tenant's is to forget its generation: what is kept from before fits no later one, also where Redis, short
     of memory, threw the generation away by itself. A counter that began anew could meet its old values again.
+
+    Deleting one value leaves random bytes for a while, at ``tenantry:<deed>:cache-deleted:<digest>``, so that another
+    process that is working it out from what was there before does not keep that.
     """
 
-    def __init__(self, redis: SharedRedis) -> None:
+    def __init__(self, redis: SharedRedis, timer: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
+        self._timer = timer
+        self._keep = redis.client.register_script(_KEEP)
         self._overdue: set[UUID] = set()  # whose values changed while Redis did not answer, so that it has old ones
 
     def get(self, deed: UUID, digest: bytes) -> bytes | None:
@@ -154,20 +178,33 @@ class RedisStore:
 
     def set(self, deed: UUID, digest: bytes, value: bytes, seconds: float) -> None:
         def write(client: Redis) -> bool:
-            self._catch_up(client, deed)
-            generation = client.get(_generation(deed))
-            if generation is None:
-                client.set(_generation(deed), secrets.token_bytes(16), nx=True, ex=_A_MONTH)
-                generation = client.get(_generation(deed))
-            if generation is not None:
-                client.set(_key(deed, digest), cast(bytes, generation) + value, px=max(1, int(seconds * 1000)))
+            generation, _ = self._state(client, deed, digest)
+            client.set(_key(deed, digest), generation + value, px=_milliseconds(seconds))
             return True
 
         self._change(deed, write)
 
+    def begin(self, deed: UUID, digest: bytes) -> Callable[[bytes, float], None]:
+        keys = [_generation(deed), _deletion(deed, digest), _key(deed, digest)]
+        deadline = self._timer() + DELETED
+        before = self._redis.ask(lambda client: b"".join(self._state(client, deed, digest)), None)
+
+        def keep(value: bytes, seconds: float) -> None:
+            def write(client: Redis) -> None:
+                self._catch_up(client, deed)
+                self._keep(keys=keys, args=[before or b"", value, _milliseconds(seconds)], client=client)
+
+            if before is not None and self._timer() < deadline:
+                self._redis.ask(write, None)
+
+        return keep
+
     def delete(self, deed: UUID, digest: bytes) -> None:
         def forget(client: Redis) -> bool:
-            client.delete(_key(deed, digest))
+            with client.pipeline() as both:
+                both.set(_deletion(deed, digest), secrets.token_bytes(16), ex=DELETED)
+                both.delete(_key(deed, digest))
+                both.execute()
             return True
 
         self._change(deed, forget)
@@ -183,6 +220,16 @@ class RedisStore:
         if not self._redis.ask(change, False):
             self._overdue.add(deed)
 
+    def _state(self, client: Redis, deed: UUID, digest: bytes) -> tuple[bytes, bytes]:
+        """Return a tenant's generation, a new one where there is none, and the mark of a value's last deletion."""
+        self._catch_up(client, deed)
+        names = (_generation(deed), _deletion(deed, digest))
+        generation, deletion = cast("list[bytes | None]", client.mget(*names))
+        if generation is None:
+            client.set(names[0], secrets.token_bytes(16), nx=True, ex=_A_MONTH)
+            generation, deletion = cast("list[bytes | None]", client.mget(*names))
+        return generation or secrets.token_bytes(16), deletion or b""  # where it is gone already, one that fits nothing
+
     def _catch_up(self, client: Redis, deed: UUID) -> None:
         """Forget what a tenant has in Redis, if a change of it did not come through."""
         if deed in self._overdue:
@@ -196,3 +243,11 @@ def _key(deed: UUID, digest: bytes) -> str:
 
 def _generation(deed: UUID) -> str:
     return SharedRedis.key(deed.hex, "cache-generation")
+
+
+def _deletion(deed: UUID, digest: bytes) -> str:
+    return SharedRedis.key(deed.hex, "cache-deleted", digest.hex())
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))

@@ -18,6 +18,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.local import LocalProxy
 
+from .consequences import Consequences
 from .context import current_tenant_app
 from .errors import BegunTooLate, DatabaseReplaced
 from .gate import SAFE_METHODS
@@ -53,7 +54,7 @@ class UnitOfWork:
     takes the lock only when something is written.
     """
 
-    __slots__ = ("_at_first", "_connection", "_databases", "_turn", "afterwards", "database", "mode", "session")
+    __slots__ = ("_connection", "_consequences", "_databases", "_turn", "database", "mode", "session")
 
     def __init__(self, app: TenantApp, mode: str) -> None:
         self.mode = mode
@@ -63,9 +64,8 @@ class UnitOfWork:
         self._connection = self._databases.lend(app.database)
         self._connection.info["mode"] = mode
         self._turn = self._connection.info["turn"]
-        self._at_first = 0 if mode == "read" else self._changes()  # one that reads cannot change anything
+        self._consequences: Consequences | None = None
         self.session = Session(self._connection)
-        self.afterwards: list[Callable[[], None]] = []
 
     def begin(self, mode: str) -> None:
         """Go on in another mode: what was read is forgotten, and read again when it is used.
@@ -74,14 +74,19 @@ class UnitOfWork:
         """
         if mode == self.mode:
             return
-        session = self.session
-        pending = self.mode != "read" and session.in_transaction() and self._changes() != self._at_first
-        if pending or self._is_dirty() or session.in_nested_transaction():
-            raise BegunTooLate()
-        session.rollback()
+        self.check_unwritten()
+        self.session.rollback()
         self.mode = self._connection.info["mode"] = mode
-        self._at_first = self._changes()
         self._make_sure()
+
+    def check_unwritten(self) -> None:
+        """Look whether the unit could begin anew.
+
+        :raises BegunTooLate: if something was written, or asked for, that would be lost.
+        """
+        asked = self._consequences is not None and self._consequences.are_waiting
+        if asked or self._is_dirty() or self._has_written() or self.session.in_nested_transaction():
+            raise BegunTooLate()
 
     def commit(self) -> None:
         """Keep what was done since the last time, if anything was; what was only read ends when the unit is closed.
@@ -93,10 +98,21 @@ class UnitOfWork:
             if self.session.in_transaction():
                 self._make_sure()
                 self.session.commit()
-        elif self._is_dirty():
+        elif self._is_dirty() or self._consequences is not None:
             self.session.commit()
-        while self.afterwards:
-            self.afterwards.pop(0)()
+        self.follow()
+
+    @property
+    def consequences(self) -> Consequences:
+        """What follows once its work is kept, or undone."""
+        if self._consequences is None:
+            self._consequences = Consequences(self.session)
+        return self._consequences
+
+    def follow(self) -> None:
+        """Do what follows from the work that is kept."""
+        if self._consequences is not None:
+            self._consequences.follow()
 
     def _is_dirty(self) -> bool:
         """Whether there is something that was not sent to the database yet."""
@@ -108,8 +124,12 @@ class UnitOfWork:
         if self.mode == "write" and not self.database.is_there():
             raise DatabaseReplaced()
 
-    def _changes(self) -> int:
-        return int(cast(Any, self._connection.connection.dbapi_connection).total_changes)
+    def _has_written(self) -> bool:
+        """Whether the transaction that is open has changed rows."""
+        if self.mode == "read" or not self._connection.in_transaction():
+            return False
+        changes = cast(Any, self._connection.connection.dbapi_connection).total_changes
+        return bool(changes != self._connection.info["changes"])
 
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
@@ -144,16 +164,34 @@ def rollback() -> None:
     """Undo what the current context has not committed, if it has opened a session at all."""
     if (unit := _opened()) is not None:
         unit.session.rollback()
-        unit.afterwards.clear()
 
 
 def after_commit(function: Callable[[], None]) -> None:
     """Call ``function`` once what the current context writes is kept, and never if it is undone.
 
-    For what the database cannot take back, as to tell another process. Where this process is killed in between, it is
-    not called.
+    For what the database cannot take back, as to tell another process. It may use ``db.session``. If it raises, that is
+    logged, as what was written is kept. Where this process is killed in between, it is not called.
     """
-    _current_unit().afterwards.append(function)
+    _current_unit().consequences.add(function)
+
+
+def after_rollback(function: Callable[[], None]) -> None:
+    """Call ``function`` if what the current context writes is undone, as by an error, and never if it is kept.
+
+    For what was done beside the database, as a file that was written. It must not use ``db.session``.
+    """
+    _current_unit().consequences.add(function, when_undone=True)
+
+
+def commit_now() -> None:
+    """Keep what the current context has written so far, and give up the write lock, before something slow is done.
+
+    :raises BegunTooLate: inside a block that is to be undone as a whole.
+    """
+    unit = _current_unit()
+    if unit.session.in_nested_transaction():
+        raise BegunTooLate()
+    unit.session.commit()
 
 
 @contextmanager
@@ -170,14 +208,8 @@ def inside(outer: AppContext | None) -> Iterator[None]:
         if getattr(outer, "_tenantry_unit", None) is None and not _is_reading():
             outer._tenantry_unit = UnitOfWork(app, "write")  # type: ignore[attr-defined]  # as above
     unit = _outer_unit(app)
-    before = len(unit.afterwards) if unit else 0
-    try:
-        with unit.session.begin_nested() if unit else nullcontext():
-            yield
-    except BaseException:
-        if unit:
-            del unit.afterwards[before:]  # what is undone is not told to anybody
-        raise
+    with unit.session.begin_nested() if unit else nullcontext():
+        yield
 
 
 def _current_unit() -> UnitOfWork:
@@ -226,11 +258,14 @@ def _end_unit(error: BaseException | None) -> None:
     unit = _opened()
     if unit is None:
         return
-    _context()._tenantry_unit = None  # type: ignore[attr-defined]  # as above
     try:
         if error is None:
             unit.commit()
+        else:
+            unit.session.rollback()
+            unit.follow()  # from what was kept before the error
     finally:
+        _context()._tenantry_unit = None  # type: ignore[attr-defined]  # as above
         unit.close()
 
 

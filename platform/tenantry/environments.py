@@ -12,6 +12,7 @@ class Production:
     SESSION_COOKIE_SAMESITE = "Lax"
     SESSION_COOKIE_HTTPONLY = True
     MAX_FORM_PARTS = 1000
+    MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of a form without its files
     #: No inline script or style, nothing from elsewhere, no frame around the page.
     CONTENT_SECURITY_POLICY = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "

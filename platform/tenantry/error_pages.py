@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, current_app, render_template
+from flask import Response, current_app, render_template, request
 from flask.globals import request_ctx
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData, ParseException
 from werkzeug.exceptions import (
@@ -86,8 +86,8 @@ def _render(error: HTTPException) -> Response:
         error = busy_page(error.original_exception)
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseFull):
         error = full_page(error.original_exception)
-    if error.code is not None and error.code >= 500:
-        forget_who_asks()  # whom to look up in a database that may be what failed
+    if (error.code or 0) >= 500 or "Authorization" in request.headers:
+        forget_who_asks()  # looking for a user may be what fails, or fail once more
     response = error.get_response()
     said = error.description if error.description != type(error).description else None
     response.data = render_template("tenantry/error.html", error=error, said=said)

@@ -235,7 +235,7 @@ class UnknownJob(TenantryError):
 
     def __str__(self) -> str:
         hint = did_you_mean(self.name, self.known) or "."
-        return f"There is no job '{self.name}'{hint} If it is new, restart the worker, as it has the code of before."
+        return f"There is no job '{self.name}'{hint} If it is new, restart the worker, as it still runs the old code."
 
 
 class BadMail(TenantryError, ValueError):

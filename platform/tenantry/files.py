@@ -14,6 +14,18 @@ from pathlib import Path
 
 from .errors import StateError
 
+#: A file as it was: time of change in nanoseconds, size in bytes, inode.
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(path: str | os.PathLike[str]) -> Stamp | None:
+    """Return by what a change of a file shows; ``None`` where there is none, or none that can be seen."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
 
 def make_private_folder(path: Path) -> None:
     """Make a folder, and those above it, that only this user may enter (mode 0700).
@@ -76,19 +88,8 @@ def give_to_owner_of(folder: Path, descriptor: int) -> None:
         os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file in one step (mode 0600): a reader sees the old content or the new, and so does a crash.
-
-    :raises StateError: if it cannot be written.
-    """
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise _unwritable(path.parent, error.strerror or str(error)) from None
-
-
 def write_whole(path: Path, content: bytes) -> None:
-    """Do what ``write_atomically`` does, for those who want to know why it failed.
+    """Replace a file in one step (mode 0600): a reader sees the old content or the new, and so does a crash.
 
     :raises OSError: if it cannot be written; nothing of it is left then.
     """
@@ -103,3 +104,14 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_state_file(path: Path, content: bytes) -> None:
+    """Do what :func:`write_whole` does, and let the operator know what to do where it fails.
+
+    :raises StateError: if it cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise _unwritable(path.parent, error.strerror or str(error)) from None

@@ -6,7 +6,7 @@ A view shows a form and takes it::
     if form.validate_on_submit():
         ...
         return redirect(url_for(".index"))
-    return render_template("notes/edit.html", form=form), form.status
+    return form.shown_by("notes/edit.html")
 
 ``tenantry/forms.html`` has the macros. :func:`protected` guards a view that is reached by a single button.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from babel.support import LazyProxy
-from flask import request
+from flask import render_template, request
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
 from werkzeug.datastructures import FileStorage
@@ -47,8 +47,17 @@ class Form(FlaskForm):  # type: ignore[misc]  # it has no types
     """A form. Every text in it is of Unicode's form NFC, without control characters, and of bounded length.
 
     :ivar status: of the response that shows it: 200 before it is sent, 400 if it was not sent by our own page, 422 if
-        something in it is wrong.
+        something in it is wrong, 429 if it was sent too often.
+    :ivar retry_after: seconds after which it may be sent again, where it was sent too often; else 0.
     """
+
+    retry_after = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("is_stale", "refuse", "retry_after", "shown_by", "status", "typed"):
+            if isinstance(cls.__dict__.get(name), UnboundField):
+                raise TypeError(f"'{name}' is what every form has, and cannot be the name of a field; rename it")
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]  # as above
         """How fields are bound: see WTForms."""
@@ -66,6 +75,10 @@ class Form(FlaskForm):  # type: ignore[misc]  # it has no types
                 _guard(field)
             return field
 
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """Flask-WTF's, but JSON is not taken for a form, as in it a text may be anything."""
+            return None if request and request.is_json else super().wrap_formdata(form, formdata)
+
         def get_translations(self, form: Any) -> Any:
             return get_translations((current_language().replace("-", "_"), "en"))
 
@@ -74,14 +87,19 @@ class Form(FlaskForm):  # type: ignore[misc]  # it has no types
         """The status of the response that shows it."""
         if not self.is_submitted():
             return 200
-        return 400 if self.is_stale else 422
+        return 400 if self.is_stale else 429 if self.retry_after else 422
 
     @property
     def is_stale(self) -> bool:
         """Whether it came without the token that our own page has, or with one of another session, or too late."""
         return "csrf_token" in self and bool(self["csrf_token"].errors)
 
-    def text(self, field: str) -> str:
+    def shown_by(self, template: str, **context: Any) -> tuple[str, int, dict[str, str]]:
+        """Return the response that shows it, by a template that knows it as ``form``."""
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+        return render_template(template, form=self, **context), self.status, headers
+
+    def typed(self, field: str) -> str:
         """Return what was typed into a text field."""
         return str(self[field].data or "")
 
@@ -146,7 +164,10 @@ def _trimmed(text: Any) -> Any:
 def _shown(form: Any, field: StringField) -> None:
     """Refuse what cannot be seen: control characters, halves of surrogates, and what turns the text around it."""
     allowed = "\n\t" if isinstance(field, TextAreaField) else ""
-    for character in field.data or "":
+    text = field.data or ""
+    if text and not isinstance(field, PasswordField) and not any(unicodedata.category(c)[0] in "LNPS" for c in text):
+        raise StopValidation(gettext("This text has nothing in it that can be seen."))
+    for character in text if len(text) <= _LONGEST_AREA else "":  # what is longer is refused for that
         hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
         if hidden and character not in allowed:
             raise StopValidation(gettext("This text has a character in it that cannot be seen. Please type it anew."))

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .errors import StateError
-from .files import locked, make_private_folder, write_atomically
+from .files import locked, make_private_folder, write_state_file
 
 log = logging.getLogger("tenantry")
 
@@ -194,7 +194,7 @@ def create_ring(path: Path) -> None:
 def write_ring(path: Path, keys: list[Key]) -> None:
     """Write the keys of a ring, newest first."""
     entries = [{**asdict(key), "secret": base64.b64encode(key.secret).decode()} for key in keys]
-    write_atomically(path, json.dumps({"keys": entries}, indent=1).encode())
+    write_state_file(path, json.dumps({"keys": entries}, indent=1).encode())
 
 
 def _keys_from_environment() -> tuple[Key, ...]:

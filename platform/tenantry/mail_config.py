@@ -8,6 +8,8 @@ from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
+from .errors import did_you_mean
+
 #: A name, in quotation marks where it has what parts addresses from each other, and an address.
 _NAMED = re.compile(r'(?:"(?P<quoted>[^"\\]+)"|(?P<plain>[^"\\<>@,;:]*?))\s*<(?P<address>[^<>]+)>')
 #: Seconds of the longest timeout: a server that says nothing occupies a thread of a worker for as long.
@@ -51,6 +53,10 @@ def check_mail_config(values: Mapping[str, Any]) -> None:
     for key, check in _CHECKS.items():
         if key in values:
             check(key, values[key])
+    for key in values:
+        hint = did_you_mean(key, _CHECKS) if key.startswith("MAIL_") and key not in (*_CHECKS, *_FLASK_MAILS) else ""
+        if hint:
+            raise ValueError(f"'{key}' is no key of mails{hint}")
     if values.get("MAIL_USE_TLS") and values.get("MAIL_USE_SSL"):
         raise ValueError(
             "MAIL_USE_TLS and MAIL_USE_SSL are both true; expected one: TLS for a connection that begins in clear, as "
@@ -108,6 +114,7 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+_FLASK_MAILS = ("MAIL_MAX_EMAILS", "MAIL_SUPPRESS_SEND", "MAIL_ASCII_ATTACHMENTS", "MAIL_DEBUG", "MAIL_BACKEND")
 _CHECKS: Mapping[str, Callable[[str, object], None]] = {
     "MAIL_SERVER": _server,
     "MAIL_PORT": _port,

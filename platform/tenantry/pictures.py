@@ -20,7 +20,7 @@ FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP":
 #: Most pixels of a picture. Decoded, one of them takes up to four bytes.
 MAX_PIXELS = 40_000_000
 #: Most scans of a progressive JPEG, each of which is decoded over the whole picture. Real ones have about ten.
-_MAX_SCANS = 100
+_MAX_SCANS = 30
 _START_OF_SCAN = b"\xff\xda"  # ITU T.81, table B.1
 
 #: What is kept as it is; other kinds of pixels become ``RGB`` or ``RGBA``.

@@ -114,7 +114,10 @@ def read(text: bytes) -> Any:
 
     :raises ValueError: if it is no such text.
     """
-    return _VALUES._untag_scan(json.loads(text))
+    try:
+        return _VALUES._untag_scan(json.loads(text))
+    except (AttributeError, ArithmeticError, LookupError, RecursionError, TypeError) as error:  # as of a tag's contents
+        raise ValueError(f"It is no text of plain values ({type(error).__name__}: {error}).") from None
 
 
 def digest(value: Any) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from . import db
 from . import deed as deeds
 from .errors import NotProvisioned, SchemaBehind, StateError
-from .files import locked, make_private_folder, write_atomically
+from .files import locked, make_private_folder, write_state_file
 from .sqlite import DEED_FILE, DatabaseFile, create_file, side_files
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _create(platform: Platform, tenant: Tenant) -> None:
         deed = deeds.issue(connection)
         connection.commit()
     draft.replace(file)
-    write_atomically(_deed_file(tenant), f"{deed}\n".encode())
+    write_state_file(_deed_file(tenant), f"{deed}\n".encode())
 
 
 def update_database(platform: Platform, tenant: Tenant) -> bool:
@@ -129,7 +129,7 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
         )
     _claim(tenant, deed)
     if not copy.exists():  # a run was cut short between the database and its copy of the deed, or it was put there
-        write_atomically(copy, f"{deed.id}\n".encode())
+        write_state_file(copy, f"{deed.id}\n".encode())
     return _database_of(tenant)
 
 
@@ -150,7 +150,7 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
                 f"its own: tenantry provision {tenant.slug} --new-deed"
             )
         if owner != tenant.slug:
-            write_atomically(claim, f"{tenant.slug}\n".encode())
+            write_state_file(claim, f"{tenant.slug}\n".encode())
 
 
 def give_new_deed(platform: Platform, tenant: Tenant) -> None:
@@ -158,7 +158,7 @@ def give_new_deed(platform: Platform, tenant: Tenant) -> None:
     with _locked(tenant), platform.databases.direct(_database_of(tenant), "write") as connection:
         deed = deeds.replace(connection)
         connection.commit()
-        write_atomically(_deed_file(tenant), f"{deed}\n".encode())
+        write_state_file(_deed_file(tenant), f"{deed}\n".encode())
 
 
 def furnish(app: TenantApp, deed: deeds.Deed) -> None:

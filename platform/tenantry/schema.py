@@ -61,7 +61,7 @@ def _database(value: str) -> str:
 
 
 def _redis(value: str) -> str:
-    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+    if value and not re.fullmatch(r"(rediss?://[^/\s]+(/\d*)?|unix://\S+)(\?\S*)?", value):
         raise ValueError(f"'{value}' is not the address of a Redis; expected one like 'redis://localhost:6379/0'")
     return value
 

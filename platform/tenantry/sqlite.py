@@ -84,7 +84,7 @@ class SqliteDatabases:
         self._idle: OrderedDict[Connection, DatabaseFile] = OrderedDict()
         self._by_file: dict[DatabaseFile, list[Connection]] = {}
         self._writers: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
-        self.engine: Engine = create_engine(URL, creator=self._open, poolclass=NullPool)
+        self.engine: Engine = create_engine(URL, creator=self._open, poolclass=NullPool, hide_parameters=True)
         _TABLES.add(self)
 
     @property

@@ -46,6 +46,7 @@ class TenantDialect(SQLiteDialect_pysqlite):
                 raw.execute(f"PRAGMA query_only = {int(query_only)}")
                 info["query_only"] = query_only
             raw.execute(_BEGIN[mode])
+            info["changes"] = raw.total_changes
         except sqlite3.OperationalError as error:
             info["turn"].give_up()
             _raise(error)

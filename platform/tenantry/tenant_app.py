@@ -27,6 +27,7 @@ from .error_pages import LateAborter, error_page
 from .errors import DatabaseFull, DatabaseUnavailable
 from .floor_plan import PlannedRule, TenantMap
 from .languages import current_language, language_name, words_for_templates
+from .requests import TenantRequest
 from .sessions import TenantSessionInterface
 from .template_code import TemplateCache, TenantEnvironment
 from .users.current import current_user
@@ -62,6 +63,7 @@ class TenantApp(Flask):
     """
 
     jinja_environment = TenantEnvironment
+    request_class = TenantRequest
     database: DatabaseFile
 
     # With these beside it, an app's dictionary stays as small as a plain Flask's: thirty keys, which Python packs.
@@ -188,14 +190,20 @@ class TenantApp(Flask):
             self._canonical = bind_to_home(self)
         return self._canonical
 
+    @property
+    def home(self) -> str:
+        """Address of the tenant's canonical door, without a slash at its end."""
+        tenant = self.tenant
+        return f"{tenant.settings.scheme}://{tenant.canonical_host}{self.platform.public_port}{tenant.canonical_path}"
+
     def internal_context(self) -> RequestContext:
         """Return the frame of this tenant's work inside another's request: a request that nobody sent, at its home.
 
         With a plain app context the other's request would stay in sight, and its session and links with it.
         """
-        tenant = self.tenant
-        home = f"{tenant.settings.scheme}://{tenant.canonical_host}{self.platform.public_port}{tenant.canonical_path}/"
-        return self.request_context(create_environ("/", base_url=home, environ_overrides={db.INTERNAL: True}))
+        return self.request_context(
+            create_environ("/", base_url=f"{self.home}/", environ_overrides={db.INTERNAL: True})
+        )
 
     def create_jinja_environment(self) -> Environment:
         """Flask's environment, with the tenant and its language's words in it."""

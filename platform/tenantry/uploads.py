@@ -17,11 +17,10 @@ import unicodedata
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
 
 from flask import Response, abort, current_app, send_file
-from sqlalchemy import ForeignKey, String, event, func, select
-from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
+from sqlalchemy import ForeignKey, String, func, select
+from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import FileStorage
 
 from . import db
@@ -180,37 +179,7 @@ def _write(path: Path, content: bytes) -> None:
         if error.errno in _FULL:
             raise NoRoomLeft() from error
         raise StateError(f"{path} cannot be written ({error.strerror or error}).") from error
-    _remove_if_undone(path)
-
-
-def _remove_if_undone(path: Path) -> None:
-    session = cast(Any, db.session)._get_current_object()  # the proxy has no events
-    within: list[Any] = list(_transactions(session))
-    kept: list[bool] = []
-
-    def on_commit(session: Session) -> None:
-        if not session.in_nested_transaction():
-            kept.append(True)
-
-    def on_end(session: Session, ended: SessionTransaction) -> None:
-        if ended is within[-1] and not kept:
-            _unlink(path)
-
-    def on_rollback(session: Session, undone: SessionTransaction) -> None:
-        if undone in within and not kept:
-            _unlink(path)
-
-    event.listen(session, "after_commit", on_commit)
-    event.listen(session, "after_transaction_end", on_end)
-    event.listen(session, "after_soft_rollback", on_rollback)
-
-
-def _transactions(session: Session) -> Any:
-    """Yield the savepoints that a session is in, the innermost first, and its transaction."""
-    current = session.get_nested_transaction() or session.get_transaction()
-    while current is not None:
-        yield current
-        current = current.parent
+    db.after_rollback(lambda: _unlink(path))
 
 
 def _unlink(path: Path) -> None:

@@ -70,6 +70,8 @@ class Person:
             assert each.evaluate(
                 "field => field.labels.length > 0 || field.ariaLabel || field.hasAttribute('aria-labelledby')"
             ), f"{page.url}: {each.get_attribute('name')} has no label"
+        lonely = "[...document.querySelectorAll('label[for]')].filter(each => !each.control).map(each => each.htmlFor)"
+        assert page.evaluate(lonely) == [], f"{page.url} has labels of nothing"
         if name and self.shots:
             page.screenshot(path=self.shots / f"{name}.png", full_page=True)
 
@@ -87,7 +89,8 @@ class Person:
 
     def press(self, name: str, role: Any = "button") -> None:
         """Press a button, or follow a link."""
-        self.page.get_by_role(role, name=name, exact=True).first.click()
+        with self.page.expect_navigation():
+            self.page.get_by_role(role, name=name, exact=True).first.click()
         self.look()
 
     def choose_file(self, label: str, path: Path) -> None:

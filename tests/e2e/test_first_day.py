@@ -64,19 +64,19 @@ class Words:
 
 
 ENGLISH = Words(
-    "en", "Sign up", "Sign up", "User name", "Your name", "Mail address", "Password", "Look into your mail", "Confirm",
-    "Your address is confirmed.", "Log in", "Log out", "User name or mail address", "The name or the password is not right.",
-    "Edit", "Text", "Preview", "Save", "The page is saved.", "Pictures", "Picture", "What is to be seen?", "Upload",
-    "To show it in a page", "Forgotten your password?", "Send the link", "New password", "Set the password",
-    "Your password is set.", "History",
+    "en", "Sign up", "Sign up", "Username", "Your name", "Email address", "Password", "Check your email", "Confirm",
+    "Your address is confirmed.", "Log in", "Log out", "Username or email address", "The username or password is incorrect.",
+    "Edit", "Text", "Preview", "Save", "The page is saved.", "Pictures", "Picture", "Description", "Upload",
+    "To show it in a page", "Forgot your password?", "Send link", "New password", "Set password",
+    "Your new password is set.", "History",
 )  # fmt: skip
 GERMAN = Words(
     "de", "Konto anlegen", "Konto anlegen", "Benutzername", "Ihr Name", "E-Mail-Adresse", "Passwort",
-    "Sehen Sie in Ihre E-Mails", "Bestätigen", "Ihre Adresse ist bestätigt.", "Anmelden", "Abmelden",
-    "Benutzername oder E-Mail-Adresse", "Der Name oder das Passwort stimmt nicht.", "Bearbeiten", "Text", "Vorschau",
-    "Speichern", "Die Seite ist gespeichert.", "Bilder", "Bild", "Was ist zu sehen?", "Hochladen",
-    "Um es in einer Seite zu zeigen", "Passwort vergessen?", "Den Link senden", "Neues Passwort", "Das Passwort setzen",
-    "Ihr Passwort ist gesetzt.", "Verlauf",
+    "Sehen Sie in Ihrem Postfach nach", "Bestätigen", "Ihre Adresse ist bestätigt.", "Anmelden", "Abmelden",
+    "Benutzername oder E-Mail-Adresse", "Benutzername oder Passwort ist falsch.", "Bearbeiten", "Text", "Vorschau",
+    "Speichern", "Die Seite ist gespeichert.", "Bilder", "Bild", "Beschreibung", "Hochladen",
+    "Um es in einer Seite zu zeigen", "Passwort vergessen?", "Link senden", "Neues Passwort", "Passwort festlegen",
+    "Ihr neues Passwort ist gespeichert.", "Verlauf",
 )  # fmt: skip
 
 
@@ -184,7 +184,8 @@ def sign_up(me: Person, site: Site, words: Words) -> None:
     me.press(words.sign_up_submit)
     me.look("sign-up-with-errors")
     assert me.field(words.username).input_value() == "ada"
-    assert me.page.get_by_role("alert").is_visible()
+    assert me.page.get_by_role("alert").evaluate("summary => summary === document.activeElement")
+    assert re.match("Error: |Fehler: ", me.page.title())
     me.fill(words.email, "ada@example.com")
     me.fill(words.password, PASSWORD)
     place = site.printed()
@@ -193,6 +194,7 @@ def sign_up(me: Person, site: Site, words: Words) -> None:
     assert me.sees(words.look_into)
     me.open(site.wait_for(r"http://localhost:\d+/\S+/activate/\S+", place))
     me.look("activate")
+    me.fill(words.password, PASSWORD)
     me.press(words.confirm)
     assert me.sees(words.confirmed)
 
@@ -235,6 +237,8 @@ def edit_a_page(me: Person, words: Words, markdown: str) -> None:
     assert shown.evaluate("image => image.complete && image.naturalWidth") == 640
     me.press(words.history, "link")
     me.look("history")
+    me.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    me.look("history-enlarged")
     me.page.go_back()
 
 

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_page"),
         sa.UniqueConstraint("section", "slug", name="uq_page_section"),
+        sqlite_autoincrement=True,
     )
 
 

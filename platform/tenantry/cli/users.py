@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 from flask import url_for
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from werkzeug.routing import BuildError
 
 from .. import db
 from ..errors import did_you_mean
 from ..times import now
-from ..users import ROLES, User, end_logins, fold_address, fold_username, is_username, sign
-from ..users.names import LONGEST
+from ..users import ROLES, ApiToken, User, end_logins, find_account, fold_address, fold_username, is_username, sign_link
+from ..users.names import LONGEST_USERNAME
 from .output import Commands, as_json, load_platform, print_json, print_table
 
 #: How long the link is accepted that the operator hands on.
@@ -35,6 +35,7 @@ def users() -> None:
 def list_users(context: click.Context, slug: str, as_json: bool) -> None:
     """List a tenant's accounts."""
     with _inside(context, slug):
+        db.begin(write=False)
         found = [_summary(user) for user in db.session.scalars(select(User).order_by(User.username))]
     if as_json:
         print_json(found)
@@ -63,6 +64,7 @@ def add(context: click.Context, slug: str, address: str, username: str | None, n
 
     The address is taken to be confirmed, and names that are kept for the workspace itself may be given.
     """
+    load_platform(context).registry[slug]  # an unknown tenant is told before an odd name
     username = fold_username(username or address.partition("@")[0])
     if not is_username(username):
         raise click.UsageError(
@@ -99,13 +101,17 @@ def set_role(context: click.Context, slug: str, user: str, role: str) -> None:
 @click.argument("user")
 @click.pass_context
 def reset(context: click.Context, slug: str, user: str) -> None:
-    """Void an account's password and log-ins, let it in again if it was blocked, and print a link to set a new one."""
+    """Void an account's password, tokens and log-ins, and print a link to set a new password.
+
+    If it was blocked, it is let in again.
+    """
     with _inside(context, slug):
         found = _find(slug, user)
         found.password_hash, found.blocked_at, found.activated_at = None, None, found.activated_at or now()
         ended = end_logins(found.id)
+        db.session.execute(delete(ApiToken).where(ApiToken.user_id == found.id))
         logins = "1 log-in is" if ended == 1 else f"{ended} log-ins are"
-        text = f"The password of '{found.username}' is void, and {logins} ended. {_link(found)}"
+        text = f"The password of '{found.username}' and its tokens are void, and {logins} ended. {_link(found)}"
     click.echo(text)
 
 
@@ -116,21 +122,21 @@ def _inside(context: click.Context, slug: str) -> Iterator[None]:
 
 
 def _find(slug: str, name: str) -> User:
-    folded = fold_username(name)
-    found = db.session.scalar(select(User).where(or_(User.username == folded, User.email == folded)))
+    found = find_account(name)
     if found is None:
+        folded = fold_username(name)
         known = db.session.scalars(select(User.username).limit(10_000)).all()
-        hint = did_you_mean(folded[:LONGEST], known) or f"; 'tenantry users list {slug}' lists them"
+        hint = did_you_mean(folded[:LONGEST_USERNAME], known) or f"; 'tenantry users list {slug}' lists them"
         raise click.ClickException(f"'{slug}' has no account of the name or address '{name}'{hint}")
     return found
 
 
 def _link(user: User) -> str:
-    token = sign("reset", user, timedelta(days=_LINK_DAYS))
+    token = sign_link("reset", user, timedelta(days=_LINK_DAYS))
     try:
         link = url_for("accounts.reset", token=token, _external=True)
     except BuildError:
-        return "The tenant has not the feature 'accounts', so there is no page on which to set a password."
+        return "The tenant does not have the feature 'accounts', so there is no page on which to set a password."
     return f"By this link its owner sets the password, within {_LINK_DAYS} days:\n{link}"
 
 

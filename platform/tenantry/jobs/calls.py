@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
+from typing import Any
 
 from .. import plain_values
 
-if TYPE_CHECKING:
-    from ..registry import Tenant
+_NUMBERS = ("attempt", "waits", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +20,7 @@ class Call:
     :ivar arguments: the arguments, as the text of :mod:`tenantry.plain_values`.
     :ivar attempt: how often it has failed, or its worker was killed while it ran.
     :ivar waits: how often it was put back without having been tried.
+    :ivar missing: how often that was in a row because its tenant, or its function, was not there.
     """
 
     job: str
@@ -30,11 +29,7 @@ class Call:
     arguments: str
     attempt: int = 0
     waits: int = 0
-
-    @classmethod
-    def of(cls, job: str, tenant: Tenant, arguments: str) -> Call:
-        """Return a new call, for a tenant that has its deed."""
-        return cls(job, tenant.slug, cast(UUID, tenant.deed).hex, arguments)
+    missing: int = 0
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Call:
@@ -42,7 +37,7 @@ class Call:
 
         :raises ValueError: if it is none.
         """
-        kinds = {field.name: int if field.name in ("attempt", "waits") else str for field in fields(cls)}
+        kinds = {field.name: int if field.name in _NUMBERS else str for field in fields(cls)}
         if not isinstance(values, dict) or {name: type(value) for name, value in values.items()} != kinds:
             raise ValueError("It is not a call of a job.")
         return cls(**values)
@@ -56,5 +51,8 @@ class Call:
 
         :raises ValueError: if they cannot be read.
         """
-        args, kwargs = plain_values.read(self.arguments.encode())
+        found = plain_values.read(self.arguments.encode())
+        if not (type(found) is list and list(map(type, found)) == [list, dict]):
+            raise ValueError("They are not the arguments of a call.")
+        args, kwargs = found
         return args, kwargs

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import update_wrapper
 from inspect import iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from uuid import UUID
 
 from .. import db, plain_values
 from ..context import current_tenant_app
@@ -66,13 +67,29 @@ class Job(Generic[P, R]):
         app = current_tenant_app(f"{self._function.__name__}.enqueue")
         if not 0 <= delay < _LONGEST_DELAY:
             raise BadArguments(self.name, f"delay is {delay!r}; expected a number of seconds from 0 on")
-        call = Call.of(self.name, app.tenant, self._written(args, kwargs))
+        call = self.call_for(app.tenant.slug, cast(UUID, app.tenant.deed), *args, **kwargs)
         platform = app.platform
         db.after_commit(lambda: push(platform, call, delay))
+
+    def call_for(self, slug: str, deed: UUID, /, *args: Any, **kwargs: Any) -> Call:
+        """Return a call of it for a tenant, which :func:`push` puts on the queue.
+
+        :raises BadArguments: as :meth:`enqueue`.
+        """
+        return Call(self.name, slug, deed.hex, self._written(args, kwargs))
 
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait after so many failures."""
         return float(min(self.backoff * 2 ** max(attempt - 1, 0), LONGEST_BACKOFF))
+
+    def argument_names(self, call: Call) -> str:
+        """Return the names of a call's arguments, for the log; their values may be secrets."""
+        try:
+            args, kwargs = call.values()
+            found = self._signature.bind(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            return "unknown"
+        return ", ".join(found) or "none"
 
     def _written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         try:
@@ -155,13 +172,3 @@ def push(platform: Platform, call: Call, delay: float = 0) -> None:
             explain(error).rstrip("."),
             "Nothing is lost: a worker finds its work within a minute." if swept else "It will not run.",
         )
-
-
-def names_of(call: Call) -> str:
-    """Return the names of a call's arguments, for the log; their values may be secrets."""
-    try:
-        args, kwargs = call.values()
-        found: Mapping[str, Any] = _marked[call.job]._signature.bind(*args, **kwargs).arguments
-    except (KeyError, TypeError, ValueError):
-        return "unknown"
-    return ", ".join(found) or "none"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from contextvars import Context
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, explain
+from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, UnknownJob, explain
 from .calls import Call
-from .marking import RETRIES, find, names_of
+from .marking import RETRIES, Job, find
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ log = logging.getLogger("tenantry")
 
 #: Seconds after which a call for a tenant that is not active is looked at again.
 INACTIVE_PAUSE = 60.0
+#: How often a call is looked at, after ever longer pauses up to ``INACTIVE_PAUSE``, before it is dropped because its
+#: tenant or its function is not there: for about a day. A file of tenants may be cut off while it is written, and of
+#: two workers the one with the older code may find a new job first.
+MOST_MISSING = round(86400 / INACTIVE_PAUSE)
 #: Seconds of the longest pause before a call is tried again for a tenant that could not be served.
 _LONGEST_PAUSE = 600.0
 
@@ -30,6 +34,10 @@ class Dropped(Exception):
 
 class NotActive(Exception):
     """A call whose tenant is suspended, in maintenance or read-only."""
+
+
+class NotThere(NotActive):
+    """A call whose tenant the configuration does not have just now."""
 
 
 class CutShort(Exception):
@@ -47,7 +55,9 @@ def run(watch: Watch, call: Call) -> tuple[Call, float] | None:
     try:
         perform(_platform_for(watch, call.tenant), call)
     except Dropped as reason:
-        log.warning("The job '%s' of tenant '%s' was dropped: %s", call.job, call.tenant, reason)
+        log.warning("The job '%s' of tenant '%s' was dropped: %s", *_who(call), reason)
+    except (NotThere, UnknownJob) as reason:
+        return _wait_for_missing(call, reason)
     except NotActive as reason:
         return _wait_for_activity(call, reason)
     except (TenantUnavailable, DatabaseUnavailable) as error:
@@ -63,12 +73,16 @@ def perform(platform: Platform, call: Call) -> None:
     In an empty context of the thread, so that nothing that a job leaves behind is there for the next.
 
     :raises Dropped: if it will never run.
+    :raises NotThere: if there is no such tenant, which may be a mistake.
     :raises NotActive: if its tenant is not active just now.
+    :raises UnknownJob: if this process has no such function.
     :raises TenantUnavailable: if its tenant cannot be served just now.
     """
     tenant = platform.registry.get(call.tenant)
-    if tenant is None or tenant.status == "archived":
-        raise Dropped("there is no such tenant.")
+    if tenant is None:
+        raise NotThere("there is no such tenant.")
+    if tenant.status == "archived":
+        raise Dropped("the tenant is archived.")
     if tenant.status != "active":
         raise NotActive(f"the tenant's status is '{tenant.status}'.")
     Context().run(_perform_in, platform, call)
@@ -101,43 +115,58 @@ def _platform_for(watch: Watch, slug: str) -> Platform:
 
 def _wait_for_activity(call: Call, reason: NotActive) -> tuple[Call, float] | None:
     if not call.waits:
-        log.debug("The job '%s' of tenant '%s' waits, as %s", call.job, call.tenant, reason)
+        log.debug("The job '%s' of tenant '%s' waits, as %s", *_who(call), reason)
     if _is_swept(call):
         return None
-    return replace(call, waits=call.waits + 1), INACTIVE_PAUSE
+    return replace(call, waits=call.waits + 1, missing=0), INACTIVE_PAUSE
+
+
+def _wait_for_missing(call: Call, reason: Exception) -> tuple[Call, float] | None:
+    """Look again and again, for about a day, whether what is not there comes, or comes back."""
+    if _is_swept(call):
+        return None
+    if call.missing >= MOST_MISSING:
+        log.error("The job '%s' of tenant '%s' was dropped after it waited for a day: %s", *_who(call), reason)
+        return None
+    if not call.missing:
+        log.warning("The job '%s' of tenant '%s' waits, for a day at most: %s", *_who(call), reason)
+    pause = min(2.0 ** min(call.missing, 30), INACTIVE_PAUSE)
+    return replace(call, waits=call.waits + 1, missing=call.missing + 1), pause
+
+
+def _who(call: Call) -> tuple[str, str]:
+    return call.job, call.tenant
 
 
 def _is_swept(call: Call) -> bool:
+    job = _known(call)
+    return job is not None and job.swept
+
+
+def _known(call: Call) -> Job[..., Any] | None:
     try:
-        return find(call.job).swept
-    except Exception:
-        return False
+        return find(call.job)
+    except UnknownJob:
+        return None
 
 
 def _wait_for_tenant(call: Call, error: Exception) -> tuple[Call, float]:
-    log.debug("The job '%s' of tenant '%s' waits: %s", call.job, call.tenant, error)
-    return replace(call, waits=call.waits + 1), min(2.0 ** min(call.waits, 30), _LONGEST_PAUSE)
+    log.debug("The job '%s' of tenant '%s' waits: %s", *_who(call), error)
+    return replace(call, waits=call.waits + 1, missing=0), min(2.0 ** min(call.waits, 30), _LONGEST_PAUSE)
 
 
 def _try_again(call: Call, error: BaseException) -> tuple[Call, float] | None:
-    failed = replace(call, attempt=call.attempt + 1)
-    try:
-        job = find(call.job)
-        retries, pause = job.retries, job.pause(failed.attempt)
-    except Exception:  # there is none of that name, in the code that this worker has
-        retries, pause = RETRIES, INACTIVE_PAUSE
+    failed, job = replace(call, attempt=call.attempt + 1, missing=0), _known(call)
+    retries, pause = (job.retries, job.pause(failed.attempt)) if job else (RETRIES, INACTIVE_PAUSE)
     if failed.attempt > retries:
         log.error(
             "The job '%s' of tenant '%s' failed for good, after %d attempts (arguments: %s). %s",
-            call.job,
-            call.tenant,
+            *_who(call),
             min(failed.attempt, retries + 1),
-            names_of(call),
+            job.argument_names(call) if job else "unknown",
             explain(error),
             exc_info=error,
         )
         return None
-    log.warning(
-        "The job '%s' of tenant '%s' failed, and runs again in %.0f s. %s", call.job, call.tenant, pause, explain(error)
-    )
+    log.warning("The job '%s' of tenant '%s' failed, and runs again in %.0f s. %s", *_who(call), pause, explain(error))
     return failed, pause

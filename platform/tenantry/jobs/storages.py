@@ -8,7 +8,7 @@ begun before.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from huey.storage import MemoryStorage, RedisStorage, SqliteStorage
@@ -30,8 +30,16 @@ class Keeping(Protocol):
         """Keep what this process has taken from coming back for ``LEASE`` seconds more."""
 
 
-def _lease_ends() -> Any:
-    return utcnow() + timedelta(seconds=LEASE)
+def _timestamp(moment: datetime) -> float:
+    """Return the seconds since 1970 of a moment of huey's, which is naive and in UTC.
+
+    huey itself takes it for local time, of which there is an hour twice, and one never, where there is summer time.
+    """
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def _lease_ends() -> float:
+    return _timestamp(utcnow()) + LEASE
 
 
 class FileJobs(SqliteStorage):  # type: ignore[misc]  # huey ships no types
@@ -53,7 +61,7 @@ class FileJobs(SqliteStorage):  # type: ignore[misc]  # huey ships no types
             cursor.execute("delete from task where id = ?", (row,))
             cursor.execute(
                 "insert into schedule (queue, data, timestamp) values (?, ?, ?)",
-                (self.name, MARK + data, _lease_ends().timestamp()),
+                (self.name, MARK + data, _lease_ends()),
             )
             self._taken[data] = cursor.lastrowid
             return bytes(data)
@@ -65,15 +73,20 @@ class FileJobs(SqliteStorage):  # type: ignore[misc]  # huey ships no types
 
     def renew(self) -> None:
         """Keep what this process has taken from coming back."""
-        rows = [(_lease_ends().timestamp(), row, MARK + data) for data, row in list(self._taken.items())]
+        rows = [(_lease_ends(), row, MARK + data) for data, row in list(self._taken.items())]
         if rows:
             with self.db(commit=True) as cursor:
                 cursor.executemany("update schedule set timestamp = ? where id = ? and data = ?", rows)
 
-    def read_schedule(self, ts: Any) -> list[bytes]:
+    def add_to_schedule(self, data: bytes, ts: datetime) -> None:
+        """Add an entry that is due later."""
+        query = "insert into schedule (queue, data, timestamp) values (?, ?, ?)"
+        self.sql(query, (self.name, data, _timestamp(ts)), commit=True)
+
+    def read_schedule(self, ts: datetime) -> list[bytes]:
         """Move what is due to the queue, in one step, so that nothing is lost in between. Return nothing to move."""
         due = "from schedule where queue = ? and timestamp <= ?"
-        params = (self.name, ts.timestamp())
+        params = (self.name, _timestamp(ts))
         if self.sql(f"select 1 {due} limit 1", params, results=True):
             with self.db(commit=True) as cursor:
                 cursor.execute(
@@ -120,7 +133,7 @@ class RedisJobs(RedisStorage):  # type: ignore[misc]  # huey ships no types
 
     def dequeue(self) -> bytes | None:
         """Take the next entry, which stays on the schedule until it is done."""
-        data: bytes | None = self._take(keys=self._keys, args=[self.convert_ts(_lease_ends()), MARK])
+        data: bytes | None = self._take(keys=self._keys, args=[_lease_ends(), MARK])
         if data is not None:
             self._taken.add(data)
         return data
@@ -133,10 +146,14 @@ class RedisJobs(RedisStorage):  # type: ignore[misc]  # huey ships no types
     def renew(self) -> None:
         """Keep what this process has taken from coming back."""
         if taken := list(self._taken):
-            ends = self.convert_ts(_lease_ends())
+            ends = _lease_ends()
             self.conn.zadd(self.schedule_key, {MARK + data: ends for data in taken}, xx=True)
 
-    def read_schedule(self, ts: Any) -> list[bytes]:
+    def convert_ts(self, ts: datetime) -> float:
+        """Return the time of an entry on the schedule."""
+        return _timestamp(ts)
+
+    def read_schedule(self, ts: datetime) -> list[bytes]:
         """Move what is due to the queue, in one step. Return nothing to move."""
         self._move(keys=self._keys, args=[self.convert_ts(ts)])
         return []

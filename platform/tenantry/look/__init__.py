@@ -13,6 +13,7 @@ from flask import Blueprint, Response, current_app
 from ..context import current_tenant
 from ..error_pages import BAD_BODIES, bad_body, busy_page, full_page
 from ..errors import DatabaseFull, DatabaseUnavailable
+from .colours import theme_of
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
@@ -23,18 +24,9 @@ bp = Blueprint("tenantry", __name__, url_prefix="/-", template_folder="templates
 @bp.get("/theme.css")
 def theme() -> Response:
     """The tenant's colour, as a stylesheet of its own, since the content policy allows no inline style."""
-    color = current_tenant.color
-    text = f":root {{ --brand: {color}; --on-brand: {_readable_on(color)}; }}\n"
-    response = current_app.response_class(text, mimetype="text/css")
+    response = current_app.response_class(theme_of(current_tenant.color), mimetype="text/css")
     response.cache_control.max_age = 300
     return response
-
-
-def _readable_on(color: str) -> str:
-    """Return black or white, whichever has more contrast to a colour (WCAG 2.2, relative luminance)."""
-    parts = (int(color[place : place + 2], 16) / 255 for place in (1, 3, 5))
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
 
 
 def init_app(app: TenantApp) -> None:

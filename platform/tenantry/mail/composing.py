@@ -33,8 +33,8 @@ _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _JOINERS = "\u200c\u200d"
 
 
-def compose(app: TenantApp, to: str, subject: str, text: str, html: str) -> EmailMessage:
-    """Return a tenant's message, with all that it needs to be sent.
+def compose(app: TenantApp, to: str, subject: str, text: str, html: str) -> tuple[EmailMessage, bytes]:
+    """Return a tenant's message, with all that it needs, and the same as it is sent.
 
     :param to: one address, without a name.
     :param subject: what comes after the tenant's prefix; ends of lines and the like become spaces.
@@ -51,7 +51,7 @@ def compose(app: TenantApp, to: str, subject: str, text: str, html: str) -> Emai
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine is to answer it
     message.set_content(_plain(text))
     message.add_alternative(_plain(html), subtype="html")
-    return _checked(message)
+    return message, _written(message)
 
 
 def one_address(text: str) -> str:
@@ -104,9 +104,9 @@ def _plain(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def _checked(message: EmailMessage) -> EmailMessage:
-    """Return the message if what would be sent has the headers that it was given, and no other."""
-    written = BytesHeaderParser(policy=_POLICY).parsebytes(message.as_bytes())
-    if written.keys() != message.keys():
+def _written(message: EmailMessage) -> bytes:
+    """Return the message as it is sent, if that has the headers that it was given, and no other."""
+    written = message.as_bytes()
+    if BytesHeaderParser(policy=_POLICY).parsebytes(written).keys() != message.keys():
         raise BadMail("The mail would have headers that it was not given. Look at its subject and its sender.")
-    return message
+    return written

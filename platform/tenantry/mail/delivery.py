@@ -31,15 +31,15 @@ _NOTE_AGAIN = (0.2, 1.0, 5.0, 10.0, 20.0)
 
 @jobs.job(swept=True)
 def deliver() -> None:
-    """Send the current tenant's mails that are due."""
+    """Send the current tenant's mails that are due, and forget those that were sent long ago."""
     from .transports import open_transport  # which brings smtplib, and only workers need it
 
     app = current_tenant_app("mail.deliver")
     with closing(open_transport(app)) as transport:
-        for _ in range(_AT_ONCE):
-            if not _deliver_one(app, transport):
-                return
-    deliver.enqueue()
+        is_more = all(_deliver_one(app, transport) for _ in range(_AT_ONCE))
+    outbox.forget_old()
+    if is_more:
+        deliver.enqueue()
 
 
 def _deliver_one(app: TenantApp, transport: Transport) -> bool:

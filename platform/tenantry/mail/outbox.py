@@ -77,15 +77,16 @@ class Claim(NamedTuple):
         return self.attempts > len(PAUSES) and now() - self.created_at > GIVE_UP_AFTER
 
 
-def add(message: EmailMessage) -> Outbox:
-    """Put a message into the current tenant's outbox, as a part of what is being written; what is old in it goes."""
-    old = now() - KEPT
-    db.session.execute(delete(Outbox).where(or_(Outbox.sent_at < old, Outbox.failed_at < old)))
+def add(message: EmailMessage, written: bytes) -> Outbox:
+    """Put a message into the current tenant's outbox, as a part of what is being written.
+
+    :param written: the message as it is sent.
+    """
     mail = Outbox(
         message_id=str(message["Message-ID"]),
         recipient=message["To"].addresses[0].addr_spec,
         subject=str(message["Subject"]),
-        message=message.as_bytes(),
+        message=written,
     )
     db.session.add(mail)
     return mail
@@ -146,6 +147,13 @@ def postpone(pause: float) -> bool:
     result = cast(CursorResult[object], db.session.execute(update(Outbox).where(waiting).values(due_at=later)))
     db.session.commit()
     return bool(result.rowcount)
+
+
+def forget_old() -> None:
+    """Forget the mails that were listed for long enough."""
+    old = now() - KEPT
+    db.session.execute(delete(Outbox).where(or_(Outbox.sent_at < old, Outbox.failed_at < old)))
+    db.session.commit()
 
 
 def hasten(ident: int | None) -> int:

@@ -33,13 +33,13 @@ def send(to: str, subject: str, template: str, /, **context: Any) -> None:
     app = current_tenant_app("mail.send")
     known = {"url_for": link, "home": home(), **context}
     text, html = (render_template(f"{template}.{kind}", **known) for kind in ("txt", "html"))
-    outbox.add(compose(app, to, subject, text, html))
+    outbox.add(*compose(app, to, subject, text, html))
     _wake_once()
 
 
 def _wake_once() -> None:
-    """Wake a worker once for all mails of a transaction."""
-    transaction = db.session.get_transaction()
+    """Wake a worker once for all mails of a transaction, or of a savepoint, which may be undone by itself."""
+    transaction = db.session.get_nested_transaction() or db.session.get_transaction()
     if db.session.info.get(_WOKEN) is not transaction:
         db.session.info[_WOKEN] = transaction
         deliver.enqueue()

@@ -7,17 +7,18 @@ time, or if there was a mail waiting in it.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import DatabaseError
 
 from .. import deed as deeds
 from ..errors import DatabaseUnavailable, explain
+from ..files import Stamp, stamp_of
 from ..jobs.calls import Call
 from ..sqlite import DatabaseFile, side_files
 from ..times import now
@@ -30,17 +31,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tenantry")
 
-#: Nanoseconds for which a time of change may also be that of a later change, as clocks of file systems are coarse.
+#: Nanoseconds within which two changes may have the same time, as clocks of file systems are coarse.
 _COARSE = 2_000_000_000
-#: What a call without arguments has.
-_NO_ARGUMENTS = "[[],{}]"
-#: Of the database and its log: time of change in nanoseconds, size in bytes, inode; ``None`` where there is none.
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+#: Of the database and its log.
+_Stamps = tuple[Stamp | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    stamp: _Stamp
+    stamps: _Stamps
     has_waiting: bool
 
 
@@ -60,27 +59,27 @@ class Sweeper:
         served = {tenant.slug: tenant for tenant in platform.registry.served() if tenant.status == "active"}
         self._seen = {slug: seen for slug, seen in self._seen.items() if slug in served}
         for tenant in served.values():
-            stamp = _stamp(tenant)
+            stamps = _stamps(tenant)
             seen = self._seen.get(tenant.slug)
-            if stamp[0] is None or (seen is not None and not seen.has_waiting and seen.stamp == stamp):
+            if stamps[0] is None or (seen is not None and not seen.has_waiting and seen.stamps == stamps):
                 continue
             looked += 1
-            self._look(platform, tenant, stamp)
+            self._look(platform, tenant, stamps)
         return looked
 
-    def _look(self, platform: Platform, tenant: Tenant, stamp: _Stamp) -> None:
+    def _look(self, platform: Platform, tenant: Tenant, stamps: _Stamps) -> None:
         try:
             has_waiting, is_any_due, deed = _read(platform, tenant)
         except (DatabaseError, DatabaseUnavailable, OSError) as error:  # its app tells the operator, where it is built
             log.debug("The outbox of tenant '%s' could not be looked into: %s", tenant.slug, explain(error))
             self._seen.pop(tenant.slug, None)
             return
-        self._seen[tenant.slug] = _Seen(stamp if _is_settled(stamp) else (), has_waiting)
+        self._seen[tenant.slug] = _Seen(stamps if _are_settled(stamps) else (), has_waiting)
         if is_any_due and deed is not None:
-            self._push(platform, Call(deliver.name, tenant.slug, deed, _NO_ARGUMENTS))
+            self._push(platform, deliver.call_for(tenant.slug, deed))
 
 
-def _read(platform: Platform, tenant: Tenant) -> tuple[bool, bool, str | None]:
+def _read(platform: Platform, tenant: Tenant) -> tuple[bool, bool, UUID | None]:
     """Return whether there are mails waiting, whether one is due, and the deed. Past the table of open connections."""
     file = DatabaseFile.at(tenant.database_file, tenant.limits.database_mb)
     with platform.databases.direct(file, "read") as connection:
@@ -88,22 +87,14 @@ def _read(platform: Platform, tenant: Tenant) -> tuple[bool, bool, str | None]:
             return False, False, None
         deed = deeds.read(connection)
         is_any_due = bool(connection.scalar(select(exists().where(is_due(now())))))
-        return True, is_any_due, deed.id.hex if deed else None
+        return True, is_any_due, deed.id if deed else None
 
 
-def _stamp(tenant: Tenant) -> _Stamp:
+def _stamps(tenant: Tenant) -> _Stamps:
     file = tenant.database_file
-    return tuple(_stamp_of(str(path)) for path in (file, side_files(file)[0]))
+    return stamp_of(file), stamp_of(side_files(file)[0])
 
 
-def _stamp_of(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _is_settled(stamp: _Stamp) -> bool:
-    """Whether a change from now on would show in the stamp."""
-    return all(part is None or part[0] < time.time_ns() - _COARSE for part in stamp)
+def _are_settled(stamps: _Stamps) -> bool:
+    """Whether a change from now on would show in the stamps."""
+    return all(stamp is None or stamp[0] < time.time_ns() - _COARSE for stamp in stamps)

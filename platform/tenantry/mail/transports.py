@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import click
 
 from ..errors import explain
-from ..files import make_private_folder, write_atomically
+from ..files import make_private_folder, write_state_file
 from .outbox import Claim
-from .servers import SERVERS, Servers
+from .servers import SERVERS, Server, Servers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LONGEST = 60.0
 #: Seconds for which a server may say nothing.
 TIMEOUT = 10.0
+#: Seconds between two attempts to end a connection that is just being opened.
+_CUT_AGAIN = 0.5
 #: SMTP's word for a server that is about to close (RFC 5321 section 3.8).
 _CLOSING = 421
 
@@ -49,6 +51,10 @@ class Result:
     state: Literal["sent", "later", "failed"]
     error: str = ""
     pause: float = 0.0
+
+
+class NotEncrypted(Exception):
+    """The server answers, but not as the tenant's settings have it: no TLS, or a certificate that is not its own."""
 
 
 class Transport(Protocol):
@@ -92,7 +98,7 @@ class FileTransport:
         name = f"{mail.created_at:%Y%m%dT%H%M%S.%f}-{mail.message_id[1:13]}.eml"
         try:
             make_private_folder(self._folder)
-            write_atomically(self._folder / name, mail.message)
+            write_state_file(self._folder / name, mail.message)
         except Exception as error:
             return Result("later", explain(error), 60.0)
         with suppress(OSError):  # nobody listens
@@ -114,6 +120,7 @@ class SmtpTransport:
         self._use_ssl, self._use_tls = bool(config.get("MAIL_USE_SSL")), bool(config.get("MAIL_USE_TLS"))
         usual = smtplib.SMTP_SSL_PORT if self._use_ssl else 587 if self._use_tls else smtplib.SMTP_PORT
         self._address = (str(config["MAIL_SERVER"]), int(config.get("MAIL_PORT") or usual))
+        self._server: Server = (*self._address, self._use_ssl, self._use_tls)
         self._user, self._password = config.get("MAIL_USERNAME"), config.get("MAIL_PASSWORD")
         self._timeout = float(config.get("MAIL_TIMEOUT") or TIMEOUT)
         self._servers = servers
@@ -121,7 +128,7 @@ class SmtpTransport:
 
     def pause(self) -> float:
         """Return the seconds to leave the server alone."""
-        return self._servers.pause(self._address) if self._smtp is None else 0.0
+        return self._servers.pause(self._server, self) if self._smtp is None else 0.0
 
     def send(self, mail: Claim) -> Result:
         """Send a mail, and judge what the server says to it."""
@@ -134,14 +141,14 @@ class SmtpTransport:
             return self._judge(error.smtp_code, error.smtp_error)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPAuthenticationError) as error:
             return self._refuse(mail, error.smtp_code, error.smtp_error)
-        except smtplib.SMTPNotSupportedError as error:
+        except (smtplib.SMTPNotSupportedError, NotEncrypted) as error:
             return self._refuse(mail, 0, str(error))
         except (smtplib.SMTPException, OSError) as error:
             return self._lose(explain(error))
         except Exception as error:  # what cannot be written down for a server, as an address
             self.close()
             return Result("failed", explain(error))
-        self._servers.answered(self._address)
+        self._servers.answered(self._server)
         return Result("sent")
 
     def close(self) -> None:
@@ -150,7 +157,7 @@ class SmtpTransport:
         if smtp is not None:
             with suppress(smtplib.SMTPException, OSError), _cut_off(smtp, self._timeout):
                 smtp.quit()
-        self._servers.left(self._address)
+        self._servers.left(self._server, self)
 
     def _send(self, mail: Claim) -> None:
         with self._connected() as smtp:
@@ -167,9 +174,11 @@ class SmtpTransport:
                     return
             kept.close()
         smtp = self._new()
-        with _cut_off(smtp, LONGEST):
+        with _cut_off(smtp, LONGEST) as is_cut:
             try:
                 self._greet(smtp)
+                if is_cut.is_set():
+                    raise TimeoutError(f"It took more than {LONGEST:.0f} s to answer.")
             except BaseException:
                 smtp.close()
                 raise
@@ -184,6 +193,16 @@ class SmtpTransport:
         return smtplib.SMTP(local_hostname=_own_name(), timeout=self._timeout)
 
     def _greet(self, smtp: smtplib.SMTP) -> None:
+        try:
+            self._open(smtp)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            raise  # it hung up, as a server in trouble does
+        except ssl.SSLError as error:
+            host, port = self._address
+            reason = f"{host}:{port}: {explain(error)}. See its certificate, MAIL_PORT, MAIL_USE_TLS and MAIL_USE_SSL."
+            raise NotEncrypted(reason) from None
+
+    def _open(self, smtp: smtplib.SMTP) -> None:
         smtp._host = self._address[0]  # type: ignore[attr-defined]  # the name that TLS is to check; only __init__ sets it
         code, text = smtp.connect(*self._address)
         if code != 220:
@@ -198,14 +217,14 @@ class SmtpTransport:
         error = _said(code, text)
         if code == _CLOSING:
             return self._lose(error)
-        self._servers.answered(self._address)
+        self._servers.answered(self._server)
         return Result("failed" if code >= 500 else "later", error)
 
     def _refuse(self, mail: Claim, code: int, text: bytes | str) -> Result:
         """Judge an answer that is about the tenant: its sender, its password."""
         if code == _CLOSING:
             return self._lose(_said(code, text))
-        self._servers.answered(self._address)
+        self._servers.answered(self._server)
         return Result("later", _said(code, text), mail.pause())
 
     def _lose(self, error: str) -> Result:
@@ -214,25 +233,32 @@ class SmtpTransport:
         if smtp is not None:
             smtp.close()
         host, port = self._address
-        return Result("later", f"{host}:{port}: {error}", self._servers.failed(self._address))
+        return Result("later", f"{host}:{port}: {error}", self._servers.failed(self._server))
 
 
 @contextmanager
-def _cut_off(smtp: smtplib.SMTP, seconds: float) -> Iterator[None]:
-    """End a connection that takes longer: a timeout alone begins anew with every byte."""
+def _cut_off(smtp: smtplib.SMTP, seconds: float) -> Iterator[threading.Event]:
+    """End a connection that takes longer: a timeout alone begins anew with every byte. Give what is set once it does.
+
+    One that is just being opened has no socket yet: it is ended as soon as it has one. What comes before that, finding
+    the name and trying each of its addresses, takes as long as the timeouts of the system and MAIL_TIMEOUT let it.
+    """
+    is_over, is_cut = threading.Event(), threading.Event()
 
     def cut() -> None:
-        if (connection := cast(socket.socket | None, getattr(smtp, "sock", None))) is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        wait = seconds
+        while not is_over.wait(wait):
+            is_cut.set()
+            wait = _CUT_AGAIN
+            if (connection := cast(socket.socket | None, getattr(smtp, "sock", None))) is not None:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=cut, name="cut-off", daemon=True).start()
     try:
-        yield
+        yield is_cut
     finally:
-        timer.cancel()
+        is_over.set()
 
 
 def _still_answers(smtp: smtplib.SMTP) -> bool:

@@ -5,7 +5,7 @@
 
 from .authorization import PREFIX as TOKEN_PREFIX
 from .authorization import SCOPES, issue_token
-from .check import address_of_visitor, check_password
+from .check import address_of_visitor, check_password, forget_attempts
 from .current import (
     NOBODY,
     CurrentUser,
@@ -17,26 +17,27 @@ from .current import (
     role_required,
     session_required,
 )
-from .links import open_link, sign, stamp
+from .links import open_link, sign_link, stamp
 from .logins import end_logins, log_in, log_out
 from .models import ROLES, ApiToken, Invitation, Login, User
-from .names import RESERVED, fold_address, fold_username, is_username
-from .passwords import LONGEST, SHORTEST, hash_password, is_common, is_right
-from .refusals import Crowded, LoginRequired, TooManyAttempts
+from .names import RESERVED, find_account, fold_address, fold_username, is_username
+from .passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD, hash_password, is_common, is_right
+from .refusals import Crowded, DeadLink, LoginRequired, TooManyAttempts
 from .returning import this_page, way_back
 from .throttle import Throttle
 
 __all__ = [
-    "LONGEST",
+    "LONGEST_PASSWORD",
     "NOBODY",
     "RESERVED",
     "ROLES",
     "SCOPES",
-    "SHORTEST",
+    "SHORTEST_PASSWORD",
     "TOKEN_PREFIX",
     "ApiToken",
     "Crowded",
     "CurrentUser",
+    "DeadLink",
     "Invitation",
     "Login",
     "LoginRequired",
@@ -48,8 +49,10 @@ __all__ = [
     "check_password",
     "current_user",
     "end_logins",
+    "find_account",
     "fold_address",
     "fold_username",
+    "forget_attempts",
     "forget_who_asks",
     "hash_password",
     "is_common",
@@ -63,7 +66,7 @@ __all__ = [
     "require",
     "role_required",
     "session_required",
-    "sign",
+    "sign_link",
     "stamp",
     "this_page",
     "way_back",

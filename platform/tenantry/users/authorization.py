@@ -62,13 +62,13 @@ def _by_token(token: str) -> CurrentUser:
 
 
 def _by_password(name: str, password: str) -> CurrentUser:
+    if current_tenant.status != "active":  # an attempt would have to be counted, and nothing may be written
+        raise LoginRequired(by_header=True)
     user = check_password(name, password)
     if user is None or not user.is_active:
         raise LoginRequired(by_header=True)
     found = CurrentUser.of(user, "password")
-    if request.method in SAFE_METHODS:
-        db.session.commit()  # the count of attempts; nothing else was written yet
-        db.begin(write=False)
+    db.begin(write=request.method not in SAFE_METHODS)
     return found
 
 

@@ -2,60 +2,99 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from flask import request
-from sqlalchemy import or_, select
 
 from .. import db
 from .models import User
-from .names import fold_username
+from .names import find_account, fold_name
 from .passwords import hash_password, is_outdated, is_right
+from .refusals import Crowded, TooManyAttempts
 from .throttle import Throttle
 
-#: Wrong passwords for one account, from anywhere; and from one address, for any account.
-FOR_ACCOUNT = Throttle("password of", "10 per 15 minute")
+#: Wrong passwords for what was typed as a name, and from one address of the network: who is over it is told so.
+FOR_NAME = Throttle("passwords for", "10 per 15 minute")
 FROM_ADDRESS = Throttle("passwords from", "60 per 15 minute")
+#: And for one account, by whichever of its names. Beyond it every password is wrong, and nobody is told: it would tell
+#: which names are of one account, and that there is one.
+FOR_ACCOUNT = Throttle("passwords of", "15 per 15 minute")
 
 
 def check_password(name: str, password: str) -> User | None:
     """Return the account that a user name or mail address and a password belong to; whether it is active is not asked.
 
-    The attempt is counted and kept before the password is looked at, so that a thousand at once are no way around it;
-    and while Argon2 works, nobody waits for this request's lock. Afterwards the unit of work writes, and has written
-    nothing yet but that.
+    The attempt is counted, and that is kept, before the password is looked at: so a thousand at once are no way around
+    it, and nobody waits for this request's lock while Argon2 works. Afterwards nothing is pending.
 
     :raises TooManyAttempts: if there were too many wrong ones.
-    :raises BegunTooLate: if something was written before.
+    :raises Crowded: if too many others have theirs checked just now.
+    :raises BegunTooLate: if something was written before, which would be kept with it whatever comes after.
     """
-    address = address_of_visitor()
+    db.begin(write=False)
     db.begin(write=True)
-    user = _find(fold_username(name))
-    known = (user.id, user.password_hash) if user is not None else None
-    account = f"id {known[0]}" if known else f"name {name}"
-    _count(account, address)
-    if not is_right(known[1] if known else None, password) or known is None:
-        return None
-    FOR_ACCOUNT.forget(account)
-    FROM_ADDRESS.take_back(address)
-    user = db.session.get(User, known[0], populate_existing=True)
+    user = find_account(name)
+    known = (user.id, user.password_hash) if user is not None else (0, None)
+    attempt = _Attempt(fold_name(name), known[0])
+    attempt.count()
+    try:
+        right = is_right(known[1] if attempt.may_be_right else None, password)
+        renewed = hash_password(password) if right and is_outdated(known[1] or "") else None
+    except Crowded:  # it was not looked at, so it was no attempt
+        attempt.take_back()
+        raise
+    user = db.session.get(User, known[0], populate_existing=True) if right else None
     if user is None or user.password_hash != known[1]:  # changed in this very moment
         return None
-    if is_outdated(known[1] or ""):
-        user.password_hash = hash_password(password)
+    user.password_hash = renewed or user.password_hash
+    attempt.take_back()
+    forget_attempts(user)
+    db.session.commit()
     return user
 
 
+class _Attempt:
+    """One attempt to log in, in all that counts it: the same work whether there is such an account or not."""
+
+    def __init__(self, name: str, user_id: int) -> None:
+        self._name = name
+        self._account = str(user_id) if user_id else f"none {name}"
+        self._address = address_of_visitor()
+        self.may_be_right = True
+
+    def count(self) -> None:
+        """Count it, and keep that."""
+        FROM_ADDRESS.check(self._address)
+        FOR_NAME.count(self._name)
+        FROM_ADDRESS.count(self._address)
+        try:
+            FOR_ACCOUNT.count(self._account)
+        except TooManyAttempts:
+            self.may_be_right = False
+        db.session.commit()
+
+    def take_back(self) -> None:
+        """Count it no more: it was no guess."""
+        FROM_ADDRESS.take_back(self._address)
+        FOR_NAME.take_back(self._name)
+        FOR_ACCOUNT.take_back(self._account)
+        db.session.commit()
+
+
+def forget_attempts(user: User) -> None:
+    """Let an account's owner, who has shown to be that, begin anew."""
+    FOR_ACCOUNT.forget(str(user.id))
+    for name in (user.username, user.email):
+        FOR_NAME.forget(name)
+
+
 def address_of_visitor() -> str:
-    """Return where a request comes from, in the unit that one customer of a provider has: IPv6 by its first half."""
-    address = request.remote_addr or ""
-    return ":".join(address.split(":")[:4]) if ":" in address else address
-
-
-def _count(account: str, address: str) -> None:
-    FROM_ADDRESS.check(address)
-    FOR_ACCOUNT.count(account)
-    FROM_ADDRESS.count(address)
-    db.session.commit()
-
-
-def _find(name: str) -> User | None:
-    return db.session.scalar(select(User).where(or_(User.username == name, User.email == name)))
+    """Return where a request comes from, in the unit that one customer of a provider has: of IPv6 the first half."""
+    sent = request.remote_addr or ""
+    try:
+        address = ip_address(sent.partition("%")[0])
+    except ValueError:
+        return sent
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False).network_address)

@@ -12,14 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from werkzeug.exceptions import NotFound
 
 from .. import db, signing
 from ..errors import BadToken
 from .models import User
+from .refusals import DeadLink
 
 
-def sign(purpose: str, user: User, lifetime: timedelta, extra: Any = None) -> str:
+def sign_link(purpose: str, user: User, lifetime: timedelta, extra: Any = None) -> str:
     """Return a signed value for an account's link.
 
     :param purpose: what it is for; it is refused for anything else.
@@ -31,16 +31,16 @@ def sign(purpose: str, user: User, lifetime: timedelta, extra: Any = None) -> st
 def open_link(purpose: str, token: str) -> tuple[User, Any]:
     """Return the account of a link, and what goes with it.
 
-    :raises NotFound: if it is forged, expired, used, or another tenant's; the answer does not say which.
+    :raises DeadLink: if it is forged, expired, used, or another tenant's; the answer does not say which.
     """
     try:
         user_id, stamped, extra = signing.verify(f"link:{purpose}", token)
     except (BadToken, ValueError, TypeError) as error:
         current_app.logger.info("%s", error)
-        raise NotFound() from None
+        raise DeadLink() from None
     user = db.session.get(User, user_id, populate_existing=True)
     if user is None or user.blocked_at is not None or stamp(user) != stamped:
-        raise NotFound()
+        raise DeadLink()
     return user, extra
 
 

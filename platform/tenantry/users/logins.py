@@ -33,6 +33,8 @@ def log_in(user: User, remember: bool = False) -> Login:
     """
     from .current import CurrentUser, become
 
+    if isinstance(before := session.get(SESSION_KEY), str):
+        db.session.execute(delete(Login).where(Login.id == digest(before)))
     secret = secrets.token_urlsafe(32)
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()

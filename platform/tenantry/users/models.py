@@ -103,4 +103,4 @@ class Attempts(Model):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
-    expires_at: Mapped[float]
+    expires_at: Mapped[float] = mapped_column(index=True)

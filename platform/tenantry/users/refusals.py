@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import ServiceUnavailable, TooManyRequests, Unauthorized
+from werkzeug.exceptions import NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
 
 
 class LoginRequired(Unauthorized):
@@ -26,7 +26,11 @@ class TooManyAttempts(TooManyRequests):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(retry_after=retry_after)
-        self.seconds = retry_after
+        self.seconds = retry_after  # Werkzeug's may be a moment, too
+
+
+class DeadLink(NotFound):
+    """A link that was sent out is forged, expired, used, or another tenant's; the answer does not say which."""
 
 
 class Crowded(ServiceUnavailable):

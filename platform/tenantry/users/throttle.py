@@ -8,110 +8,81 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from .. import db
 from .models import Attempts
 from .refusals import TooManyAttempts
 
-
-class AttemptsStorage(Storage):
-    """Counts in the table of :class:`Attempts` of the current tenant. Its methods are described in ``limits``."""
-
-    STORAGE_SCHEME = None
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ()  # type: ignore[return-value]  # none is to be wrapped; a tuple is what ``except`` takes
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count one more and return how many there are; the first one opens a window of so many seconds."""
-        now = time.time()
-        db.session.execute(delete(Attempts).where(Attempts.expires_at <= now))
-        counted = insert(Attempts).values(key=_short(key), count=amount, expires_at=now + expiry)
-        counted = counted.on_conflict_do_update(set_={"count": Attempts.count + amount})
-        return int(db.session.execute(counted.returning(Attempts.count)).scalar_one())
-
-    def get(self, key: str) -> int:
-        """Return how many there are."""
-        return db.session.scalar(select(Attempts.count).where(_running(key))) or 0
-
-    def get_expiry(self, key: str) -> float:
-        """Return when the window closes, in Unix time."""
-        return db.session.scalar(select(Attempts.expires_at).where(_running(key))) or time.time()
-
-    def check(self) -> bool:
-        """Return that it can be counted: where the database cannot be reached, nothing else goes on either."""
-        return True
-
-    def reset(self) -> int | None:
-        """Forget all."""
-        db.session.execute(delete(Attempts))
-        return None
-
-    def clear(self, key: str) -> None:
-        """Forget one key."""
-        db.session.execute(delete(Attempts).where(Attempts.key == _short(key)))
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 
-@dataclass(frozen=True, slots=True)
 class Throttle:
-    """So many attempts in a time: ``Throttle("log-in", "10 per 15 minutes")``.
+    """So many attempts in a time: ``Throttle("log-in", "10 per 15 minute")``.
 
     :param name: what is tried.
     :param rate: in the notation of ``limits``.
     """
 
-    name: str
-    rate: str
+    def __init__(self, name: str, rate: str) -> None:
+        self.name = name
+        self.rate = rate
 
     def count(self, *who: str) -> None:
         """Count an attempt of somebody.
 
         :raises TooManyAttempts: if that was one too many.
         """
-        if not _LIMITER.hit(self._item, self.name, *who):
-            raise TooManyAttempts(math.ceil(self.seconds_left(*who)))
+        key, now = self._key(who), time.time()
+        ends = now + self._item.get_expiry()
+        over = Attempts.expires_at <= now
+        counted = insert(Attempts).values(key=key, count=1, expires_at=ends)
+        counted = counted.on_conflict_do_update(
+            set_={
+                "count": case((over, 1), else_=Attempts.count + 1),
+                "expires_at": case((over, ends), else_=Attempts.expires_at),
+            }
+        )
+        count, ends = db.session.execute(counted.returning(Attempts.count, Attempts.expires_at)).one()
+        db.session.execute(delete(Attempts).where(over))  # each time, as what is done now and then would tell when
+        if count > self._item.amount:
+            raise TooManyAttempts(_seconds_to(ends))
 
     def check(self, *who: str) -> None:
         """Look whether an attempt is left, and count none.
 
         :raises TooManyAttempts: if none is.
         """
-        if not _LIMITER.test(self._item, self.name, *who):
-            raise TooManyAttempts(math.ceil(self.seconds_left(*who)))
+        found = db.session.execute(select(Attempts.count, Attempts.expires_at).where(self._running(who))).first()
+        if found is not None and found[0] >= self._item.amount:
+            raise TooManyAttempts(_seconds_to(found[1]))
 
     def take_back(self, *who: str) -> None:
         """Count one attempt less: it was no guess."""
-        _STORAGE.incr(self._item.key_for(self.name, *who), 1, -1)
+        db.session.execute(update(Attempts).where(self._running(who)).values(count=Attempts.count - 1))
 
     def forget(self, *who: str) -> None:
         """Let somebody begin anew."""
-        _LIMITER.clear(self._item, self.name, *who)
+        db.session.execute(delete(Attempts).where(Attempts.key == self._key(who)))
 
-    def seconds_left(self, *who: str) -> float:
-        """Return the seconds until the window closes."""
-        return max(1.0, _LIMITER.get_window_stats(self._item, self.name, *who).reset_time - time.time())
-
-    @property
+    @cached_property
     def _item(self) -> RateLimitItem:
+        from limits import parse  # where something is throttled, and not in every process
+
         return parse(self.rate)
 
+    def _key(self, who: tuple[str, ...]) -> str:
+        """Who they are is what somebody typed: of any length, and nobody's business."""
+        return hashlib.sha256(self._item.key_for(self.name, *who).encode("utf-8", "replace")).hexdigest()
 
-def _short(key: str) -> str:
-    """Keys hold names and addresses that somebody typed: of any length, and nobody's business."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
-
-
-def _running(key: str) -> ColumnElement[bool]:
-    return (Attempts.key == _short(key)) & (Attempts.expires_at > time.time())
+    def _running(self, who: tuple[str, ...]) -> ColumnElement[bool]:
+        return (Attempts.key == self._key(who)) & (Attempts.expires_at > time.time())
 
 
-_STORAGE = AttemptsStorage()
-_LIMITER = FixedWindowRateLimiter(_STORAGE)
+def _seconds_to(moment: float) -> int:
+    return max(1, math.ceil(moment - time.time()))

@@ -127,6 +127,7 @@ def _access() -> None:
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_tenantry_attempts"),
     )
+    op.create_index("ix_tenantry_attempts_expires_at", "tenantry_attempts", ["expires_at"])
 
 
 def downgrade() -> None:
