@@ -842,3 +842,25 @@ def test_what_an_edit_has_left_alone_stays_and_the_log_names_who_came_and_went(
     assert watch.platform.tenant_app("acme") is acme
     new.databases.close_idle()
     watch.platform.databases.close_idle()
+
+
+GOOD_CALL = {
+    "job": "a:b",
+    "tenant": "acme",
+    "deed": "0" * 32,
+    "arguments": "[[],{}]",
+    "attempt": 0,
+    "waits": 0,
+    "missing": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"tenant": "acme\nERROR forged"}, {"job": "a:b\x1b[31m"}, {"attempt": -(10**30)}, {"waits": "0"}, {"more": 1}],
+    ids=str,
+)
+def test_what_is_no_call_of_a_job(wrong: dict[str, Any]) -> None:
+    assert Call.from_json(GOOD_CALL).to_json() == GOOD_CALL
+    with pytest.raises(ValueError, match="not a call of a job"):
+        Call.from_json({**GOOD_CALL, **wrong})

@@ -104,7 +104,7 @@ def invitations() -> Any:
         return redirect(url_for(".invitations"))
     waiting = select(Invitation).where(Invitation.accepted_at.is_(None), Invitation.expires_at > now())
     found = db.session.scalars(waiting.order_by(Invitation.created_at.desc())).all()
-    return form.shown_by("accounts/invitations.html", invitations=found)
+    return form.shown_by("accounts/invitations.html", invitations=found, roles=role_names())
 
 
 def _is_new(form: InviteForm) -> bool:

@@ -40,7 +40,12 @@ class Call:
         kinds = {field.name: int if field.name in _NUMBERS else str for field in fields(cls)}
         if not isinstance(values, dict) or {name: type(value) for name, value in values.items()} != kinds:
             raise ValueError("It is not a call of a job.")
-        return cls(**values)
+        call = cls(**values)
+        if not call.tenant.isprintable() or not call.job.isprintable() or min(getattr(call, n) for n in _NUMBERS) < 0:
+            raise ValueError(
+                "It is not a call of a job: a name has a character that cannot be seen, or a count is less than 0."
+            )
+        return call
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a plain dictionary."""
