@@ -391,7 +391,9 @@ def test_a_tenant_that_was_removed_and_made_again(world_apart: World) -> None:
     assert world_apart.visitor("acme").get("/accounts/me", f"Authorization: Bearer {token}").status == 401
     for path in (reset, activation):
         assert world_apart.visitor("acme").get(path).status == 404
-    assert "confirm your" in world_apart.visitor("acme").log_in().text  # the account itself is there, as it was
+    wait_until(
+        lambda: "confirm your" in world_apart.visitor("acme").log_in().text
+    )  # the account itself is there, as it was
 
 
 def _account_tables() -> list[Any]:

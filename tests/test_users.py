@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import current_app
 from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
@@ -19,18 +20,25 @@ from tenantry.users import Login, Throttle, TooManyAttempts, User, passwords
 from tenantry.users.models import Attempts
 
 PASSWORD = "correct horse battery"
+_HASHES: dict[bool, str] = {}
 
 
 def add(platform: Platform, slug: str = "acme", username: str = "ada", **values: Any) -> int:
     """Make an account that may log in, and return its id."""
     with platform.tenant(slug):
         values = {"name": username, "activated_at": now(), "role": "member", **values}
-        user = User(
-            username=username, email=f"{username}@example.com", password_hash=users.hash_password(PASSWORD), **values
-        )
+        user = User(username=username, email=f"{username}@example.com", password_hash=_hash_of_password(), **values)
         db.session.add(user)
         db.session.flush()
         return user.id
+
+
+def _hash_of_password() -> str:
+    """Return the hash of PASSWORD by the parameters of the current environment, made once for all tests."""
+    testing = current_app.testing
+    if testing not in _HASHES:
+        _HASHES[testing] = users.hash_password(PASSWORD)
+    return _HASHES[testing]
 
 
 def show(platform: Platform, view: Any, slug: str = "acme") -> None:
