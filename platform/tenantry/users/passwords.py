@@ -39,7 +39,7 @@ _PRESENCE = threading.Lock()
 
 
 def hash_password(password: str) -> str:
-    """Return a password's hash. Takes about a twentieth of a second: do it before the database is locked.
+    """Return a password's hash. Takes about a tenth of a second: do it before the database is locked.
 
     :raises Crowded: if too many others were ahead.
     """
