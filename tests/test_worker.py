@@ -426,7 +426,9 @@ def test_a_worker_that_is_killed_while_it_sends_loses_nothing(folder: Path, work
     sent = Counter(post.ids())
     assert set(sent) == set(outbox_of(folder, "acme"))
     assert len(sent) == 30
-    assert sent.total() <= 32  # one that a worker had when it was killed may come twice, as the same
+    # One that a thread of a worker had when it was killed may come twice, as the same.
+    assert sent.total() <= 30 + 2 * 4
+    assert max(sent.values()) <= 3
 
 
 def test_mails_are_shown_where_there_is_no_server(folder: Path, work: Work) -> None:
