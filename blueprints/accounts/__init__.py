@@ -15,7 +15,7 @@ from tenantry.users import DeadLink, LoginRequired, this_page
 #: The converter for the number of a row: a larger one is none that there could be.
 ID = "int(max=9223372036854775807)"
 
-bp = Blueprint("accounts", __name__, url_prefix="/accounts", template_folder="templates")
+bp: Blueprint = Blueprint("accounts", __name__, url_prefix="/accounts", template_folder="templates")
 
 
 @bp.app_errorhandler(LoginRequired)
@@ -42,3 +42,4 @@ def keep_to_this_browser(response: Response) -> Response:
 
 
 from . import access, address, logging_in, members, passwords, profile, signing_up  # noqa: E402, F401  # they need bp
+from .api import api_bp as api_bp  # noqa: E402  # what it needs, needs bp

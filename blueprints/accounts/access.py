@@ -14,13 +14,12 @@ from tenantry.users import ApiToken, Login, end_logins, issue_token, session_req
 
 from . import ID, bp
 from .forms import TokenForm
+from .limits import MOST_TOKENS
 from .passwords import is_password_of
 
 #: Marks in a ``User-Agent`` and what they stand for; the first that fits counts, as the later ones are in others too.
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
-#: Most tokens of one account.
-MOST_TOKENS = 50
 
 
 @bp.app_template_filter()

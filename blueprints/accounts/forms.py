@@ -210,7 +210,7 @@ class ProfileForm(Form):
         first = f"{gettext('Workspace default')} ({language_name(current_tenant.languages[0])})"
         self.language.choices = {"": first, **{code: language_name(code) for code in current_tenant.languages}}
         zone = f"{gettext('Workspace default')} ({current_tenant.timezone})"
-        self.timezone.choices = {"": zone, **{name: name.replace("_", " ") for name in _zones()}}
+        self.timezone.choices = {"": zone, **{name: name.replace("_", " ") for name in time_zones()}}
 
 
 class _Boxes(SelectMultipleField):
@@ -254,7 +254,7 @@ def role_names() -> dict[str, str]:
 
 
 @cache
-def _zones() -> tuple[str, ...]:
+def time_zones() -> tuple[str, ...]:
     """Return the time zones that people live in; the others are old names of these."""
     regions = ["Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
     return ("UTC", *sorted(name for name in available_timezones() if name.partition("/")[0] in regions))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -9,12 +11,12 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from tenantry import current_tenant, current_user, db, forms, gettext, role_required
 from tenantry.times import now
-from tenantry.users import ROLES, Invitation, User, end_logins
+from tenantry.users import ROLES, Invitation, User
 
-from . import ID, bp
+from . import ID, bp, services
 from .forms import InviteForm, role_names
 from .invitations import send_invitation
-from .services import NOWHERE, count_admins
+from .services import NOWHERE
 
 _ON_A_PAGE = 50
 
@@ -50,8 +52,8 @@ def set_role(user_id: int) -> Any:
     user, role = _other(user_id), request.form.get("role", "")
     if role not in ROLES:
         abort(422)
-    if not _is_last_admin(user) or role == "admin":
-        user.role = role
+    with _telling_if_last():
+        services.set_role(user, role)
         flash(gettext("The role of %(name)s has been changed.") % {"name": user.name}, "success")
     return _back_to_the_list()
 
@@ -63,13 +65,10 @@ def block(user_id: int) -> Any:
     user, state = _other(user_id), request.form.get("state", "")
     if state not in ("block", "unblock"):
         abort(422)
-    if state == "unblock":
-        user.blocked_at = None
-        flash(gettext("%(name)s may log in again.") % {"name": user.name}, "success")
-    elif not _is_last_admin(user):
-        user.blocked_at = user.blocked_at or now()
-        end_logins(user.id)
-        flash(gettext("%(name)s is blocked, and logged out everywhere.") % {"name": user.name}, "success")
+    with _telling_if_last():
+        services.set_blocked(user, state == "block")
+        blocked = gettext("%(name)s is blocked, and logged out everywhere.")
+        flash((blocked if state == "block" else gettext("%(name)s may log in again.")) % {"name": user.name}, "success")
     return _back_to_the_list()
 
 
@@ -84,12 +83,13 @@ def _back_to_the_list() -> Any:
     return redirect(url_for(".members", q=request.form.get("q") or None, page=request.form.get("page", type=int)))
 
 
-def _is_last_admin(user: User) -> bool:
-    """Whether nobody else looks after the workspace; if so, it is told. Two who demote each other come one by one."""
-    if user.role != "admin" or not user.is_active or count_admins() > 1:
-        return False
-    flash(gettext("This is the only administrator. Give the role to somebody else first."), "error")
-    return True
+@contextmanager
+def _telling_if_last() -> Iterator[None]:
+    """Say so where nobody would look after the workspace any more."""
+    try:
+        yield
+    except services.LastAdmin:
+        flash(gettext("This is the only administrator. Give the role to somebody else first."), "error")
 
 
 @bp.route("/invitations", methods=["GET", "POST"])

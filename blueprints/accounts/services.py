@@ -19,6 +19,10 @@ CONFIRM_WITHIN, RESET_WITHIN, ACCEPT_WITHIN = timedelta(days=3), timedelta(hours
 NOWHERE = "@nobody.invalid"
 
 
+class LastAdmin(ValueError):
+    """Nobody would look after the workspace any more."""
+
+
 class NameTaken(ValueError):
     """Somebody else has this user name."""
 
@@ -75,6 +79,35 @@ def count_admins() -> int:
     """Return how many administrators can log in."""
     active = (User.role == "admin", User.activated_at.is_not(None), User.blocked_at.is_(None))
     return db.session.scalar(select(func.count()).select_from(User).where(*active)) or 0
+
+
+def set_role(user: User, role: str) -> None:
+    """Give somebody another role in the workspace.
+
+    :raises LastAdmin: if nobody would look after it any more.
+    """
+    if role != "admin":
+        _check_others(user)
+    user.role = role
+
+
+def set_blocked(user: User, is_blocked: bool) -> None:
+    """Let somebody log in no more, and log them out everywhere; or let them again.
+
+    :raises LastAdmin: if nobody would look after the workspace any more.
+    """
+    if not is_blocked:
+        user.blocked_at = None
+        return
+    _check_others(user)
+    user.blocked_at = user.blocked_at or now()
+    end_logins(user.id)
+
+
+def _check_others(user: User) -> None:
+    """Two who demote each other come one by one, as units of work that write do."""
+    if user.role == "admin" and user.is_active and count_admins() <= 1:
+        raise LastAdmin()
 
 
 def accept(invitation: Invitation, user: User) -> None:

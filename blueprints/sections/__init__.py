@@ -13,7 +13,7 @@ from flask import Blueprint, g
 
 from tenantry import Tenant, add_to_navigation, on_provision
 
-bp = Blueprint("sections", __name__, template_folder="templates")
+bp: Blueprint = Blueprint("sections", __name__, template_folder="templates")
 add_to_navigation(bp)
 
 
@@ -29,6 +29,7 @@ def hide_section(endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 
 from . import editing, first_pages, history, pictures, publishing, search, views  # noqa: E402  # they need bp
+from .api import api_bp as api_bp  # noqa: E402  # what it needs, needs bp
 
 on_provision(bp)(first_pages.write)
 

@@ -77,19 +77,23 @@ def part_of(
     return rows[:per_page], len(rows) > per_page
 
 
-def free_slug(wanted: str, title: str, page: Page | None = None) -> str | None:
-    """Return the slug to use, ``None`` if the one that is wanted is another page's. It is made where none is wanted."""
+def free_slug(wanted: str, title: str, page: Page | None = None, section: str = "") -> str | None:
+    """Return the slug to use, ``None`` if the one that is wanted is another page's. It is made where none is wanted.
+
+    :param section: the current one where it is left out.
+    """
+    section = section or g.section
     if wanted:
-        return None if wanted in _taken(wanted, page) else wanted
+        return None if wanted in _taken(section, wanted, page) else wanted
     made = make_slug(title)
-    taken = _taken(made[:40], page)
+    taken = _taken(section, made[:40], page)
     numbered = (number_slug(made, number) for number in range(2, len(taken) + 3))
     return made if made not in taken else next(each for each in numbered if each not in taken)
 
 
-def _taken(beginning: str, page: Page | None) -> set[str]:
+def _taken(section: str, beginning: str, page: Page | None) -> set[str]:
     """Return the slugs of other pages of the section that begin alike."""
-    chosen = select(Page.slug).where(Page.section == g.section, Page.slug.startswith(beginning, autoescape=True))
+    chosen = select(Page.slug).where(Page.section == section, Page.slug.startswith(beginning, autoescape=True))
     return set(db.session.scalars(chosen.where(Page.id != page.id) if page else chosen))
 
 

@@ -5,10 +5,12 @@ language, and two ways to speak to the app a blueprint is registered on. For tes
 """
 
 from . import cache, db
+from .api import ApiException, ApiResult, dataschema, paginate
 from .app import Platform
 from .context import current_tenant
 from .dates import format_date, format_datetime, format_number, format_timedelta
 from .factory import create_app
+from .imports import lazy_view
 from .languages import (
     current_language,
     gettext,
@@ -26,18 +28,23 @@ from .users.current import current_user, login_required, role_required
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApiException",
+    "ApiResult",
     "Platform",
     "Registry",
     "Tenant",
     "TenantApp",
     "add_to_navigation",
+    "api",
     "cache",
     "create_app",
     "current_language",
     "current_tenant",
     "current_user",
+    "dataschema",
     "db",
     "errors",
+    "events",
     "format_date",
     "format_datetime",
     "format_number",
@@ -46,13 +53,17 @@ __all__ = [
     "gettext",
     "jobs",
     "language_name",
+    "lazy_view",
     "login_required",
     "mail",
     "ngettext",
     "npgettext",
     "on_provision",
+    "organizations",
+    "paginate",
     "pgettext",
     "role_required",
+    "services",
     "signing",
     "speaking",
     "times",

@@ -32,6 +32,7 @@ from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .live import LiveApps
+from .rates import Rates
 from .registry import Registry, Tenant
 from .shared_redis import SharedRedis
 from .sqlite import SqliteDatabases
@@ -75,6 +76,7 @@ class Platform:
     :ivar floor_plan: the compiled URL rules that its apps share.
     :ivar template_code: the compiled templates that they share.
     :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
+    :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
     :raises StateError: if the state folder or the key ring cannot be used.
     :raises ImportFailed: if a Redis is named, and the package for it is not installed.
@@ -92,6 +94,7 @@ class Platform:
         self.floor_plan = FloorPlan()
         self.template_code = TemplateCode()
         self.redis = SharedRedis(settings.redis) if settings.redis else None
+        self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
         self.dispatcher = self._make_dispatcher()
         self._scheme = settings.scheme

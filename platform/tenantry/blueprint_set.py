@@ -3,7 +3,7 @@
 Each blueprint is a module or package with a ``bp`` (a ``flask.Blueprint``), or ``create_blueprint(tenant)`` where a
 tenant's blueprint must be an object of its own. Its last name is the feature by which tenants have it. A function
 ``registrations(tenant)`` beside it may return the options of each registration in turn, for a blueprint that stands
-several times in one app.
+several times in one app. An ``api_bp`` beside it has routes of the API, for tenants that have that feature too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .tenant_app import TenantApp
 
 
+#: The feature by which tenants have the API, with what the other blueprints bring for it.
+API = "api"
 #: What Flask takes for a registration (flask.Blueprint.register).
 _OPTIONS = ("name", "url_prefix", "subdomain", "url_defaults")
 
@@ -61,7 +63,8 @@ class BlueprintSet:
         :raises BadSetup: if the tenant has a feature that there is none of.
         """
         entries = dict(self._entries)
-        for feature in tenant.features if tenant.features is not None else entries:
+        features = tenant.features if tenant.features is not None else tuple(entries)
+        for feature in features:
             if feature not in entries:
                 hint = did_you_mean(feature, entries) or f"; expected one of {', '.join(entries)}"
                 with blaming("features"):
@@ -70,6 +73,8 @@ class BlueprintSet:
             for options in registrations:
                 _check(app, blueprint, options)
                 app.register_blueprint(blueprint, **options)
+            if API in features and (api := _api_of(entries[feature])) is not None:
+                app.register_blueprint(api)
 
     @cached_property
     def _entries(self) -> tuple[tuple[str, str], ...]:
@@ -124,6 +129,12 @@ def _load(target: str, tenant: Tenant) -> tuple[Blueprint, Iterable[Mapping[str,
         raise BadSetup(f"'{target}' {gives} a Blueprint called bp, or create_blueprint(tenant)")
     registrations = getattr(module, "registrations", None)
     return blueprint, registrations(tenant) if registrations else ({},)
+
+
+def _api_of(target: str) -> Blueprint | None:
+    """Return what a blueprint's module brings for the API, beside its pages."""
+    found = getattr(import_module(target.partition(":")[0]), "api_bp", None)
+    return found if isinstance(found, Blueprint) else None
 
 
 def _package_folder(module: str) -> Path | None:

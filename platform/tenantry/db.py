@@ -22,6 +22,7 @@ from .consequences import Consequences
 from .context import current_tenant_app
 from .errors import BegunTooLate, DatabaseReplaced
 from .gate import SAFE_METHODS
+from .scope_guard import FLUSHING, GUARDED, UNSCOPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +48,18 @@ class Model(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMING)
 
 
+class TenantSession(Session):
+    """The session of a unit of work. What it sees is filtered by :mod:`tenantry.organizations.filtering`."""
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """SQLAlchemy's, but what was loaded before, by a statement that said why, is not found without a word."""
+        found = super().get(entity, ident, **options)
+        if found is None or UNSCOPED in (options.get("execution_options") or ()):
+            return found
+        is_seen = getattr(found, "is_seen", None)
+        return found if is_seen is None or is_seen() else None
+
+
 class UnitOfWork:
     """One session on one lent connection, in one of three modes.
 
@@ -62,10 +75,10 @@ class UnitOfWork:
         self._databases = app.platform.databases
         self._make_sure()
         self._connection = self._databases.lend(app.database)
-        self._connection.info["mode"] = mode
+        self._connection.info.update({"mode": mode, GUARDED: True, FLUSHING: False})
         self._turn = self._connection.info["turn"]
         self._consequences: Consequences | None = None
-        self.session = Session(self._connection)
+        self.session = TenantSession(self._connection)
 
     def begin(self, mode: str) -> None:
         """Go on in another mode: what was read is forgotten, and read again when it is used.

@@ -15,6 +15,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.utils import cached_property
 
+from .api.problems import problem_response, wants_problem
 from .errors import DatabaseFull, DatabaseUnavailable
 from .users.current import forget_who_asks
 
@@ -39,7 +40,7 @@ def error_page(error: HTTPException) -> HTTPException | Response:
     if not _is_plain(error):
         return error
     try:
-        return _render(error)
+        return _answer(error)
     except Exception:
         current_app.logger.exception("The page for %s could not be made", error)
         return error
@@ -81,13 +82,17 @@ def _can_link() -> bool:
     return bool(request_ctx) and request_ctx.url_adapter is not None
 
 
-def _render(error: HTTPException) -> Response:
+def _answer(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseUnavailable):
         error = busy_page(error.original_exception)
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseFull):
         error = full_page(error.original_exception)
     if (error.code or 0) >= 500 or "Authorization" in request.headers:
         forget_who_asks()  # looking for a user may be what fails, or fail once more
+    return problem_response(error) if wants_problem() else _render(error)
+
+
+def _render(error: HTTPException) -> Response:
     response = error.get_response()
     said = error.description if error.description != type(error).description else None
     response.data = render_template("tenantry/error.html", error=error, said=said)

@@ -213,6 +213,45 @@ class BegunTooLate(TenantryError):
         return "db.begin() was called after something was written, which would be lost. Call it before the first query."
 
 
+class UnfilteredQuery(TenantryError):
+    """A statement would have read or changed rows of organizations, whoever asks. It was not sent."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        super().__init__(tables)
+        self.tables = tuple(tables)
+
+    def __str__(self) -> str:
+        names = " and ".join(f"'{table}'" for table in self.tables)
+        return (
+            f"A statement reaches into {names} without the filter by organization. Name the model in it, as in "
+            "select(Project), and it is filtered by itself; in exists(), start from select(Project.id). Rows are "
+            "written by db.session.add() and delete(). To reach all organizations' rows on purpose, say why: "
+            'unscoped(statement, "the reason").'
+        )
+
+
+class NoReason(TenantryError):
+    """Rows of all organizations were asked for in a request, without a word why."""
+
+    def __str__(self) -> str:
+        return 'Within a request, what is unscoped needs a reason: unscoped(statement, "why it may see all of them").'
+
+
+class ForeignOrganization(TenantryError):
+    """A row was to be written that belongs to an organization which is not the asker's."""
+
+    def __init__(self, model: str, organization_id: int | None) -> None:
+        super().__init__(model, organization_id)
+        self.model = model
+        self.organization_id = organization_id
+
+    def __str__(self) -> str:
+        return (
+            f"A {self.model} of organization {self.organization_id} was to be written by somebody who does not belong "
+            "to it. Find its organization by select(Organization) first, which answers 404 where it is not theirs."
+        )
+
+
 class BadArguments(TenantryError, TypeError):
     """A job was to be put on the queue with arguments that it does not take, or that cannot be put there."""
 
@@ -262,6 +301,21 @@ _NO_PICTURE = {
     "broken": "This picture is damaged, and cannot be read to its end.",
     "large": "This picture has too many pixels. Make it smaller than 40 million (8000 by 5000).",
 }
+
+
+class NotPartners(TenantryError):
+    """A tenant was asked for a service that is not a partner of the one that asks."""
+
+    def __init__(self, own: str, other: str) -> None:
+        super().__init__(own, other)
+        self.own = own
+        self.other = other
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.own}' and '{self.other}' are no partners. Both have to name the other in tenants.toml: "
+            f'partners = ["{self.other}"], and partners = ["{self.own}"].'
+        )
 
 
 class BadToken(TenantryError):

@@ -31,16 +31,17 @@ from wtforms.validators import Length, StopValidation, ValidationError
 
 from .context import current_tenant_app
 from .languages import current_language, gettext
+from .texts import is_hidden, unified
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Seconds for which a form may stay open.
 OPEN_FOR = 12 * 60 * 60
+#: By which a script of our own pages sends their token.
+CSRF_HEADER = "X-CSRF-Token"
 #: Most characters of a text field that says nothing of its length, and of a text area.
 _LONGEST, _LONGEST_AREA = 200, 100_000
-#: Characters that turn the direction of the text around them, by which one text can pass for another (UAX #9).
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # it has no types
@@ -131,6 +132,15 @@ def protected(view: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
+def is_our_own_page() -> bool:
+    """Whether a request comes from a page of ours that sends its token in the header ``X-CSRF-Token``."""
+    try:
+        validate_csrf(request.headers.get(CSRF_HEADER), _keys(), OPEN_FOR)
+    except ValidationError:
+        return False
+    return True
+
+
 def csrf_token() -> str:
     """Return the token of this page's forms."""
     return str(generate_csrf(_keys()))
@@ -150,10 +160,9 @@ def _guard(field: StringField) -> None:
 
 
 def _unified(text: Any) -> Any:
-    """One form of what can be written in several ways, with line ends as Unix has them (UAX #15, RFC 8265)."""
     if isinstance(text, FileStorage):  # a file that was sent where a text is expected
         return ""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n")) if isinstance(text, str) else text
+    return unified(text) if isinstance(text, str) else text
 
 
 def _trimmed(text: Any) -> Any:
@@ -168,6 +177,5 @@ def _shown(form: Any, field: StringField) -> None:
     if text and not isinstance(field, PasswordField) and not any(unicodedata.category(c)[0] in "LNPS" for c in text):
         raise StopValidation(gettext("This text has nothing in it that can be seen."))
     for character in text if len(text) <= _LONGEST_AREA else "":  # what is longer is refused for that
-        hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
-        if hidden and character not in allowed:
+        if is_hidden(character) and character not in allowed:
             raise StopValidation(gettext("This text has a character in it that cannot be seen. Please type it anew."))

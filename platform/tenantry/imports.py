@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -45,3 +46,19 @@ def resolve(import_string: str) -> Any:
     except AttributeError:
         hint = did_you_mean(attributes, vars(module))
         raise ImportFailed(import_string, f"'{module_name}' has no '{attributes}'{hint}") from None
+
+
+def lazy_view(import_string: str) -> Callable[..., Any]:
+    """Return a view that is imported when it is first asked for, by ``"package.module:function"``.
+
+    For views whose imports take long, or much memory, and which few tenants' users need.
+    """
+    found: list[Callable[..., Any]] = []
+
+    def view(*args: Any, **kwargs: Any) -> Any:
+        if not found:
+            found.append(resolve(import_string))
+        return found[0](*args, **kwargs)
+
+    view.__name__ = import_string.rpartition(":")[2]
+    return view

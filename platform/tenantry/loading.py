@@ -188,6 +188,7 @@ class _Loader:
         self._check_doors()
         self._check_secrets()
         self._check_warm()
+        self._check_partners()
 
     def _check_doors(self) -> None:
         owners: dict[str, str] = {}
@@ -232,6 +233,15 @@ class _Loader:
         if len(named) > live:
             messages.append(f"found {len(named)} tenants; expected no more than live_tenants, which is {live}")
         self.problems += [self.main.problem_at(("platform", "warm"), message) for message in messages]
+
+    def _check_partners(self) -> None:
+        for tenant in self.tenants.values():
+            for slug in tenant.partners:
+                if slug == tenant.slug:
+                    self._problem(tenant, "partners", f"'{slug}' is the tenant itself; expected others")
+                elif slug not in self.sources:
+                    hint = did_you_mean(slug, self.sources) or "; expected the name of one"
+                    self._problem(tenant, "partners", f"there is no tenant '{slug}'{hint}")
 
     def _problem(self, tenant: Tenant, key: str, message: str) -> None:
         keys = ("tenants", tenant.slug, *key.split("."))

@@ -22,13 +22,15 @@ ENVIRONMENT = "TENANTRY_ENV"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one tenant may use: requests at once, requests a minute, MiB of body, of database, of uploads."""
+    """How much one tenant may use: requests at once, requests a minute, MiB of body, of database, of uploads;
+    requests of the API a minute, by one user."""
 
     concurrency: int = 4
     requests_per_minute: int = 1200
     upload_mb: int = 10
     database_mb: int = 512
     uploads_mb: int = 256
+    api_per_minute: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Tenant:
     overrides: Mapping[str, str] = field(default_factory=lambda: _EMPTY, repr=False)
     config: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False)
     color: str = "#0b6e99"
+    cors_origins: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
     deed: UUID | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Requests whose forms are bounded, however they are encoded."""
+"""Requests whose bodies are bounded, however they are encoded and sent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import IO, Any
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
+from werkzeug.utils import cached_property
+from werkzeug.wsgi import LimitedStream
 
 
 class BoundedFormParser(FormDataParser):
@@ -32,7 +34,29 @@ class BoundedFormParser(FormDataParser):
         return body
 
 
+class ChunkedBody(LimitedStream):
+    """Werkzeug's, but who reads all of a body that is too large is told, and does not take its beginning for all."""
+
+    def __init__(self, stream: IO[bytes], most: int) -> None:
+        super().__init__(stream, most, is_max=True)
+        self._whole = stream
+
+    def readall(self) -> bytes:
+        found = super().readall()
+        if self.is_exhausted and self._whole.read(1):
+            raise RequestEntityTooLarge()
+        return found
+
+
 class TenantRequest(Request):
     """Flask's, with bounded forms: ``MAX_FORM_MEMORY_SIZE`` bytes and ``MAX_FORM_PARTS`` fields."""
 
     form_data_parser_class = BoundedFormParser
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """Werkzeug's, but a body in chunks, whose length nobody has said, is not cut where it is too large."""
+        found, most = super().stream, self.max_content_length
+        if isinstance(found, LimitedStream) and most is not None and self.content_length is None:
+            return ChunkedBody(self.environ["wsgi.input"], most)
+        return found

@@ -60,6 +60,12 @@ def _database(value: str) -> str:
     raise ValueError(f"'{value.partition('://')[0]}' is not a database that is known here; expected 'sqlite'")
 
 
+def _origin(value: str) -> str:
+    if value != "*" and not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", value):
+        raise ValueError(f"'{value}' is not an origin; expected one like 'https://app.example.com', or '*'")
+    return value
+
+
 def _redis(value: str) -> str:
     if value and not re.fullmatch(r"(rediss?://[^/\s]+(/\d*)?|unix://\S+)(\?\S*)?", value):
         raise ValueError(f"'{value}' is not the address of a Redis; expected one like 'redis://localhost:6379/0'")
@@ -126,9 +132,11 @@ Name = Annotated[str, _matching(_NAME, "a lower-case name of a-z, 0-9, '-' and '
 Endpoint = Annotated[str, _matching(_ENDPOINT, "an endpoint like 'front.index'")]
 Host = Annotated[str, AfterValidator(fold_host)]
 Hosts = Annotated[list[Host], AfterValidator(_unique)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Names = Annotated[list[Name], AfterValidator(_unique)]
 
 
+Slugs = Annotated[list[str], AfterValidator(_unique)]
 Warm = Annotated[
     Annotated[list[str], AfterValidator(_unique)] | Literal["all"],
     BeforeValidator(_all_or_some),
@@ -152,6 +160,8 @@ class LimitsTable(_Table):
     """Largest size of the tenant's SQLite database in MiB; a write beyond it fails."""
     uploads_mb: int = Field(default=256, ge=1, le=1_048_576)
     """Largest size of all files that the tenant's users have uploaded, together, in MiB."""
+    api_per_minute: int = Field(default=600, ge=1, le=1_000_000_000)
+    """Requests of the API in a minute by one user, or one address of those who have not logged in; beyond it 429."""
 
 
 class PlatformTable(_Table):
@@ -216,6 +226,10 @@ class TenantTable(_Table):
     """Plain Flask configuration in upper case, for this tenant's app alone."""
     color: Annotated[str, _matching(_COLOR, "a colour like '#0b6e99'")] = "#0b6e99"
     """The tenant's colour in the shipped look."""
+    cors_origins: Annotated[list[Origin], AfterValidator(_unique)] = Field(default_factory=list)
+    """Origins of pages elsewhere that may use the API with a token, e.g. 'https://app.example.com'; '*' is all."""
+    partners: Slugs = Field(default_factory=list)
+    """Tenants that may be asked, and ask, for services of each other, by slug; both have to name the other."""
 
 
 class TenantsFile(_Table):

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from .errors import DatabaseReplaced
 from .files import give_to_owner_of
+from .scope_guard import GUARDED
 from .sqlite_dialect import BUSY_TIMEOUT, URL
 from .turns import Queue, Turn
 
@@ -118,7 +119,7 @@ class SqliteDatabases:
     def reading(self, file: DatabaseFile) -> Iterator[Connection]:
         """Lend a connection for reading, for as long as a block lasts."""
         connection = self.lend(file)
-        connection.info["mode"] = "read"
+        connection.info.update({"mode": "read", GUARDED: False})
         try:
             yield connection
         finally:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from .errors import DatabaseBusy, DatabaseFull, ReadOnlyUnit
+from .scope_guard import check
 from .turns import Turn
 
 if TYPE_CHECKING:
@@ -65,12 +66,14 @@ class TenantDialect(SQLiteDialect_pysqlite):
             _give_up(dbapi_connection)
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None) -> None:
+        _guard(statement, context)
         try:
             cursor.execute(statement, parameters)
         except sqlite3.OperationalError as error:
             _raise(error, context)
 
     def do_execute_no_params(self, cursor: Any, statement: str, context: ExecutionContext | None = None) -> None:
+        _guard(statement, context)
         try:
             cursor.execute(statement)
         except sqlite3.OperationalError as error:
@@ -79,10 +82,16 @@ class TenantDialect(SQLiteDialect_pysqlite):
     def do_executemany(
         self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext | None = None
     ) -> None:
+        _guard(statement, context)
         try:
             cursor.executemany(statement, parameters)
         except sqlite3.OperationalError as error:
             _raise(error, context)
+
+
+def _guard(statement: str, context: ExecutionContext | None) -> None:
+    if context is not None:
+        check(statement, context.execution_options, context.root_connection.info)
 
 
 def _take(turn: Turn) -> None:

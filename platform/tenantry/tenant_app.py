@@ -22,6 +22,7 @@ from werkzeug.utils import cached_property
 
 from . import dates, db
 from .alternates import alternates, language_links
+from .api.results import ApiJSONProvider, convert
 from .binding import bind_to_home, bind_to_request
 from .error_pages import LateAborter, error_page
 from .errors import DatabaseFull, DatabaseUnavailable
@@ -64,6 +65,7 @@ class TenantApp(Flask):
 
     jinja_environment = TenantEnvironment
     request_class = TenantRequest
+    json_provider_class = ApiJSONProvider
     database: DatabaseFile
 
     # With these beside it, an app's dictionary stays as small as a plain Flask's: thirty keys, which Python packs.
@@ -273,10 +275,10 @@ class TenantApp(Flask):
         return super().wsgi_app(environ, start_response)
 
     def make_response(self, rv: Any) -> Response:
-        """Flask's, but an error that nobody else made a page of gets one in the tenant's look."""
+        """Flask's, but objects with ``to_json`` become JSON, and an error that nobody has answered is answered here."""
         if isinstance(rv, HTTPException) and self.platform is not None:
             rv = error_page(rv)
-        return super().make_response(rv)
+        return super().make_response(rv if isinstance(rv, (str, Response)) else convert(rv))
 
 
 def _csrf_token() -> str:

@@ -16,6 +16,8 @@ class LoginRequired(Unauthorized):
     :ivar by_header: whether a token or password in a header was refused, where no log-in page helps.
     """
 
+    description = "Nobody is logged in, or what came to prove who asks is not accepted."
+
     def __init__(self, by_header: bool = False, **kwargs: Any) -> None:
         super().__init__(www_authenticate=WWWAuthenticate("bearer", {"realm": "workspace"}), **kwargs)
         self.by_header = by_header

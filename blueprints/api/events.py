@@ -1,0 +1,53 @@
+"""``/events``: what has happened, the newest last; and the document itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from tenantry import lazy_view
+from tenantry.api import Collection, Filter, Id, Line, Moment, Schema
+from tenantry.events import Event
+
+from . import bp
+
+
+class EventOut(Schema):
+    """One thing that happened."""
+
+    id: Id
+    kind: str
+    subject_id: Id
+    title: str
+    organization_id: Id | None
+    user_id: Id | None
+    created_at: Moment
+
+
+EVENTS = Collection(
+    "events",
+    EventOut,
+    filters={
+        "kind": Filter(Line, lambda kind: Event.kind == kind, "Those of this kind, as task.created."),
+        "organization_id": Filter(Id, lambda number: Event.organization_id == number, "Those of this organization."),
+        "user_id": Filter(Id, lambda number: Event.user_id == number, "What this user has done."),
+        "after": Filter(Id, lambda number: Event.id > number, "Those after this one: what is new since then."),
+    },
+    sorts={"id": Event.id, "created_at": Event.created_at},
+)
+
+
+@bp.collection("/events", EVENTS, tag="events")
+def list_events() -> Select[Event]:
+    """List what has happened in your organizations, and what concerns everybody."""
+    return select(Event)
+
+
+@bp.get("/openapi.json", returns=dict[str, Any], role=None, tag="document")
+def get_document() -> Any:
+    """Get this document."""
+    return _document()
+
+
+_document = lazy_view("blueprints.api.document:as_json")

@@ -1,0 +1,23 @@
+"""Projects: what the organizations of a workspace work on. Pages for people, and the API beside them, on one service.
+
+Everybody sees what their own organizations own, and nothing else, though no query here says so: the models derive from
+``OrganizationOwned``.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from tenantry import add_to_navigation
+
+from .api import api_bp
+
+bp = Blueprint("projects", __name__, url_prefix="/projects", template_folder="templates", static_folder="static")
+add_to_navigation(bp, title="Projects")
+
+__all__ = ["api_bp", "bp"]
+
+
+@bp.get("/")
+def index() -> str:
+    return "x"

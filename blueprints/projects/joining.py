@@ -1,0 +1,103 @@
+"""What an accepted invitation of a partner does here: an account, if there is none, and a place in the organization."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Protocol
+
+from flask import current_app
+from sqlalchemy import select
+
+from tenantry import ApiException, current_tenant, db, gettext, mail, speaking
+from tenantry.events import record
+from tenantry.organizations import Membership, Organization, act_for, add_member, unscoped
+from tenantry.times import now
+from tenantry.users import RESERVED, Throttle, TooManyAttempts, User, find_account, is_username, sign_link
+
+#: An invitation works once: longer than it is good for, nobody accepts it again.
+ONCE = Throttle("partner invitation", "1 per 30 day")
+_SET_PASSWORD_WITHIN = timedelta(days=3)
+_WHY = "an owner of it has invited somebody of a partner, who is not known here yet"
+
+
+class Person(Protocol):
+    """Who somebody is, as their own workspace tells it."""
+
+    username: str
+    name: str
+    email: str
+    language: str | None
+
+
+def join(token: str, organization_id: int, role: str, inviter_id: int, person: Person) -> Membership:
+    """Let somebody belong to an organization.
+
+    :raises ApiException: 404 if the one who invited may not any more, or it was accepted already.
+    """
+    organization = db.session.scalar(unscoped(select(Organization).where(Organization.id == organization_id), _WHY))
+    if organization is None or not _looks_after(inviter_id, organization_id):
+        raise ApiException(404)
+    try:
+        ONCE.count(token)
+    except TooManyAttempts:
+        raise ApiException(404) from None
+    user = find_account(person.email) or _make_account(person)
+    if not user.is_active:
+        raise ApiException(404)
+    act_for(organization_id, _WHY)
+    membership = add_member(organization_id, user.id, role)
+    record("membership.created", membership.id, user.name, organization_id)
+    return membership
+
+
+def _looks_after(user_id: int, organization_id: int) -> bool:
+    owns = (Membership.organization_id == organization_id, Membership.user_id == user_id, Membership.role == "owner")
+    chosen = select(Membership.id).join(User, User.id == Membership.user_id)
+    return db.session.scalar(unscoped(chosen.where(*owns, User.blocked_at.is_(None)), _WHY)) is not None
+
+
+def _make_account(person: Person) -> User:
+    """Make an account whose address the other workspace has confirmed. Its owner sets a password by a link."""
+    if current_tenant.sign_up == "closed":
+        raise ApiException(404)
+    user = User(
+        username=_free_username(person.username),
+        email=person.email,
+        name=person.name,
+        language=person.language if person.language in current_tenant.languages else None,
+        is_public=False,
+        activated_at=now(),
+    )
+    db.session.add(user)
+    db.session.flush()
+    mail_welcome(user)
+    return user
+
+
+def _free_username(wanted: str) -> str:
+    taken = db.session.scalar(select(User.id).where(User.username == wanted)) is not None
+    if is_username(wanted) and wanted not in RESERVED and not taken:
+        return wanted
+    return f"{wanted[:24].strip('._-') or 'guest'}-{secrets.token_hex(3)}"
+
+
+def mail_invitation(user: User, partner: str, organization: str, inviter: str, link: str) -> None:
+    """Tell somebody that another workspace invites them."""
+    with speaking(user.language or current_tenant.languages[0]):
+        subject = gettext("%(name)s invites you to %(title)s") % {"name": inviter, "title": organization}
+        told = {"partner": partner, "organization": organization, "inviter": inviter, "link": link}
+        mail.send(user.email, subject, "projects/mail/partner", user=user, **told)
+
+
+def mail_welcome(user: User) -> None:
+    """Send a new account the link to set its password."""
+    with speaking(user.language or current_tenant.languages[0]):
+        subject = gettext("Your account at %(title)s") % {"title": current_tenant.title}
+        mail.send(user.email, subject, "projects/mail/welcome", user=user, link=_way_in(user))
+
+
+def _way_in(user: User) -> str:
+    if "accounts.reset" in current_app.view_functions:
+        return mail.link("accounts.reset", token=sign_link("reset", user, _SET_PASSWORD_WITHIN))
+    return mail.link("projects.index")

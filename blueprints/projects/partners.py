@@ -1,0 +1,171 @@
+"""Inviting somebody of another workspace: two workspaces talk to each other, and each tells only what it must.
+
+1. Somebody here invites a user name there. This workspace asks the other one to pass that on (``invitations``).
+2. The other one mails its user, in its own look; whether there is such a user, it does not say.
+3. That user accepts there. Only then their workspace tells this one who they are (``acceptances``), and they belong to
+   the organization, with an account of their own here.
+
+What has to come back is signed and not stored; that it works once is counted in this workspace's own database.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from flask import abort, flash, redirect, render_template, url_for
+from pydantic import Field
+from sqlalchemy import select
+from wtforms import SelectField, StringField
+from wtforms.validators import DataRequired, Length
+
+from tenantry import ApiException, ApiResult, current_user, dataschema, db, gettext, mail, services, signing
+from tenantry.api import Line, Schema
+from tenantry.errors import BadToken, NotPartners, TenantUnavailable
+from tenantry.forms import Form
+from tenantry.forms import lazy_gettext as _
+from tenantry.organizations import Organization
+from tenantry.users import DeadLink, User, fold_username, session_required
+
+from . import bp, joining
+from .services import find, need
+
+#: For how long an invitation is good.
+GOOD_FOR = timedelta(days=14)
+_PASSED_ON, _HELD = "partner invitation", "partner invitation held"
+
+Name = Annotated[Line, Field(max_length=200)]
+
+
+class Invited(Schema):
+    """What one workspace asks another to pass on."""
+
+    username: Annotated[str, Field(min_length=1, max_length=64)]
+    organization: Name
+    inviter: Name
+    token: Annotated[str, Field(max_length=2000)]
+
+
+class Accepted(Schema):
+    """What the other one tells when its user has accepted."""
+
+    token: Annotated[str, Field(max_length=2000)]
+    username: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[Line, Field(max_length=80)]
+    email: Annotated[str, Field(max_length=254)]
+    language: Annotated[str, Field(max_length=12)] | None
+
+
+class PartnerForm(Form):
+    """For inviting somebody of another workspace."""
+
+    workspace = SelectField(_("Workspace"))
+    username = StringField(
+        _("Username there"),
+        [DataRequired(), Length(max=64)],
+        render_kw={"autocapitalize": "none", "spellcheck": "false"},
+    )
+    role = SelectField(_("Role"))
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace.choices = {tenant.slug: tenant.title for tenant in services.partners()}
+        self.role.choices = {"viewer": gettext("Viewer"), "member": gettext("Member"), "owner": gettext("Owner")}
+
+
+@bp.route("/organizations/<int(max=9223372036854775807):organization_id>/partners", methods=["GET", "POST"])
+@session_required
+def invite_partner(organization_id: int) -> Any:
+    organization = find(Organization, organization_id)
+    need(organization.id, "owner")
+    if not services.partners():
+        abort(404)
+    form = PartnerForm(data={"role": "member"})
+    if not form.validate_on_submit():
+        return form.shown_by("projects/invite_partner.html", organization=organization)
+    try:
+        pass_on(organization, form.workspace.data, form.typed("username"), form.role.data)
+    except (NotPartners, TenantUnavailable):
+        form.refuse("workspace", gettext("This workspace cannot be reached at the moment. Please try again later."))
+        return form.shown_by("projects/invite_partner.html", organization=organization)
+    flash(gettext("If there is somebody of that name, they get an email with your invitation."), "success")
+    return redirect(url_for(".organization", organization_id=organization.id))
+
+
+def pass_on(organization: Organization, workspace: str, username: str, role: str) -> None:
+    """Ask a partner to pass an invitation on.
+
+    :raises NotPartners: if it is none.
+    :raises TenantUnavailable: if it does not answer.
+    """
+    invitation = [organization.id, role, workspace, fold_username(username), current_user.id]
+    token = signing.sign(_PASSED_ON, invitation, GOOD_FOR.total_seconds())
+    invited = Invited(
+        username=fold_username(username), organization=organization.name, inviter=current_user.name, token=token
+    )
+    services.call(workspace, "/projects/-/invitations", invited.model_dump())
+
+
+@bp.post("/-/invitations")
+@services.service
+@dataschema(Invited)
+def receive_invitation(data: Invited) -> Any:
+    """Pass on, as the other workspace, what a partner asks for."""
+    user = db.session.scalar(select(User).where(User.username == data.username))
+    if user is not None and user.is_active:
+        partner = services.calling_tenant()
+        held = [partner.slug, user.id, data.organization, data.inviter, data.token]
+        link = mail.link("projects.accept_partner", token=signing.sign(_HELD, held, GOOD_FOR.total_seconds()))
+        joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
+    return ApiResult({"passed_on": True}, 202)  # whether there is such a user, is nobody's business
+
+
+@bp.route("/partners/<token>", methods=["GET", "POST"])
+@session_required
+def accept_partner(token: str) -> Any:
+    """Ask the one who was invited, in their own workspace, whether they want to be known in the other."""
+    partner, organization, inviter, theirs = _open_held(token)
+    form = Form()
+    if not form.validate_on_submit():
+        return form.shown_by(
+            "projects/accept_partner.html", partner=partner, organization=organization, inviter=inviter
+        )
+    me = db.session.get_one(User, current_user.id)
+    told = Accepted(token=theirs, username=me.username, name=me.name, email=me.email, language=me.language)
+    try:
+        answer = services.call(partner.slug, "/projects/-/acceptances", told.model_dump())
+    except TenantUnavailable:
+        flash(gettext("This workspace cannot be reached at the moment. Please try again later."), "error")
+        return redirect(url_for(".accept_partner", token=token))
+    if answer.status_code != 200:
+        raise DeadLink()
+    return render_template(
+        "projects/joined_partner.html", partner=partner, organization=organization, home=answer.get_json()["home"]
+    )
+
+
+def _open_held(token: str) -> tuple[Any, str, str, str]:
+    """Return who invites, and to what, if that was the one who asks."""
+    try:
+        slug, user_id, organization, inviter, theirs = signing.verify(_HELD, token)
+    except (BadToken, ValueError, TypeError):
+        raise DeadLink() from None
+    partner = next((tenant for tenant in services.partners() if tenant.slug == slug), None)
+    if partner is None or user_id != current_user.id:
+        raise DeadLink()
+    return partner, organization, inviter, theirs
+
+
+@bp.post("/-/acceptances")
+@services.service
+@dataschema(Accepted)
+def receive_acceptance(data: Accepted) -> Any:
+    """Let somebody of a partner belong to an organization here, as an owner of it has asked for."""
+    try:
+        organization_id, role, workspace, username, inviter_id = signing.verify(_PASSED_ON, data.token)
+    except (BadToken, ValueError, TypeError):
+        raise ApiException(404) from None
+    if workspace != services.calling_tenant().slug or username != data.username:
+        raise ApiException(404)
+    joining.join(data.token, organization_id, role, inviter_id, data)
+    return ApiResult({"home": mail.link("projects.index")})

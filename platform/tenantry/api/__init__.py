@@ -1,0 +1,50 @@
+"""The API, for every blueprint: what is sent is checked, what is answered is declared, and both are documented by that.
+
+A package of the blueprint set has its routes of the API in an :class:`ApiBlueprint` called ``api_bp``. The pieces serve
+any view of Flask as well.
+"""
+
+from ..texts import Line, Lines
+from .blueprint import PREFIX, ApiBlueprint
+from .collections import Collection, Filter
+from .conditions import check_unchanged
+from .openapi import document_of
+from .operations import Operation
+from .pagination import Part, PartQuery, paginate
+from .problems import ApiException, Problem
+from .results import ApiResult
+from .schemas import Id, Moment, Schema, dataschema, read_json, read_query, unset
+from .streaming import stream_csv, stream_jsonl
+from .timing import timed
+
+#: The converter for the number of a row: a larger one is none that there could be.
+ID = "int(max=9223372036854775807)"
+
+__all__ = [
+    "ID",
+    "PREFIX",
+    "ApiBlueprint",
+    "ApiException",
+    "ApiResult",
+    "Collection",
+    "Filter",
+    "Id",
+    "Line",
+    "Lines",
+    "Moment",
+    "Operation",
+    "Part",
+    "PartQuery",
+    "Problem",
+    "Schema",
+    "check_unchanged",
+    "dataschema",
+    "document_of",
+    "paginate",
+    "read_json",
+    "read_query",
+    "stream_csv",
+    "stream_jsonl",
+    "timed",
+    "unset",
+]

@@ -1,0 +1,149 @@
+"""Errors in one form, RFC 9457's problem details; for those who ask for HTML, the tenant's page instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flask import Response, current_app, request
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.http import HTTP_STATUS_CODES
+
+from ..errors import did_you_mean
+from .results import ApiResult
+
+MEDIA_TYPE = "application/problem+json"
+#: Below this every error is a problem, unless somebody asks for HTML.
+API_ROOT = "/api/"
+_PROBLEM, _HTML = (MEDIA_TYPE, "application/json"), "text/html"
+
+
+class Mistake(BaseModel):
+    """One thing that is wrong with what was sent.
+
+    :ivar pointer: where in the body, as a JSON pointer (RFC 6901).
+    :ivar parameter: or which parameter of the address, or header.
+    """
+
+    pointer: str | None = Field(None, description="Where in the body, as a JSON pointer (RFC 6901).")
+    parameter: str | None = Field(None, description="Which parameter of the address, or which header.")
+    message: str = Field(description="What is wrong with it, in words.")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="What kind of problem; about:blank where the status says it all.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(ge=400, le=599, description="The status of the answer.")
+    detail: str = Field(description="What went wrong this time, in words.")
+    errors: list[Mistake] | None = Field(None, description="Everything that is wrong with what was sent.")
+
+
+class ApiException(HTTPException):
+    """An error to be answered: ``raise ApiException(409, "This task is done already.")``.
+
+    :param status: from 400 on.
+    :param detail: what went wrong, in words; it is shown to whoever asked.
+    :param errors: each mistake in what was sent, as ``{"pointer": "/title", "message": "…"}``.
+    :param headers: more headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or None)
+        self.code = status
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        """Return the headers of its answer."""
+        return [*super().get_headers(*args, **kwargs), *self.headers.items()]
+
+    def to_result(self) -> ApiResult:
+        """Return it as what a view might return."""
+        return ApiResult(problem_of(self), self.code or 500, {**self.headers, "Content-Type": MEDIA_TYPE})
+
+
+def problem_of(error: HTTPException) -> dict[str, Any]:
+    """Return the problem details of any HTTP error."""
+    status = error.code or 500
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Error"),
+        "status": status,
+        "detail": _detail_of(error, status),
+    }
+    if mistakes := getattr(error, "errors", ()):
+        problem["errors"] = [dict(each) for each in mistakes]
+    return problem
+
+
+#: What is said where nobody has said anything else: Werkzeug's own words are for people with a browser.
+_DETAILS = {
+    403: "You may not do this.",
+    404: "There is nothing at this address, or it is not yours to see.",
+    405: "What is at this address does not answer this method.",
+    413: "The body is too large.",
+    429: "You have sent too many requests. Try again in as many seconds as Retry-After says.",
+    500: "Something went wrong, and was noted. Nothing of this request was kept.",
+}
+
+
+def _detail_of(error: HTTPException, status: int) -> str:
+    own = error.description if error.description != type(error).description or status not in _DETAILS else None
+    return own or _DETAILS.get(status) or HTTP_STATUS_CODES.get(status, "Error")
+
+
+def problem_response(error: HTTPException) -> Response:
+    """Return the answer to an error in the form of a problem, with the headers that the error brings."""
+    response = ApiResult(problem_of(error), error.code or 500).to_response()
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    if isinstance(error, MethodNotAllowed) and "Allow" not in response.headers:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    response.content_type = MEDIA_TYPE
+    response.vary.add("Accept")
+    return response
+
+
+def wants_problem() -> bool:
+    """Whether the one who asks takes errors as problems: by default below the API, elsewhere if they ask for JSON."""
+    if request.path.startswith(API_ROOT) or _is_of_api():
+        return request.accept_mimetypes.best_match((*_PROBLEM, _HTML), MEDIA_TYPE) != _HTML
+    return request.accept_mimetypes.best_match((_HTML, *_PROBLEM), _HTML) != _HTML
+
+
+def _is_of_api() -> bool:
+    from .blueprint import ApiBlueprint  # which needs what is here
+
+    return any(isinstance(current_app.blueprints.get(name), ApiBlueprint) for name in request.blueprints)
+
+
+def mistakes_of(error: ValidationError, known: Iterable[str], *, parameters: bool = False) -> list[dict[str, str]]:
+    """Return every mistake that pydantic has found.
+
+    :param known: the names that are expected, of which the nearest is told.
+    :param parameters: whether it was the address that was looked at, and not the body.
+    """
+    found = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        message = each["msg"].removeprefix("Value error, ")
+        name = str(each["loc"][-1]) if each["loc"] else ""
+        if each["type"] == "extra_forbidden":
+            message = f"There is no '{name[:80]}' here{did_you_mean(name[:80], known) or '.'}"
+        place = {"parameter": name} if parameters else {"pointer": pointer(each["loc"])}
+        found.append({**place, "message": message})
+    return found
+
+
+def pointer(location: Iterable[int | str]) -> str:
+    """Return a place in a document as a JSON pointer (RFC 6901); empty for the whole of it."""
+    return "".join("/" + str(each).replace("~", "~0").replace("/", "~1") for each in location)

@@ -1,0 +1,111 @@
+"""What is sent, checked by pydantic's models before a view sees it: all mistakes at once, each with its place."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from flask import request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .problems import ApiException, mistakes_of
+
+M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
+
+#: Most bytes of a body of JSON.
+LARGEST_JSON = 1024 * 1024
+#: What a model without a word of its own does with keys that it does not know.
+Extra = Literal["refuse", "remove"]
+_EXTRA: dict[Extra, Literal["forbid", "ignore"]] = {"refuse": "forbid", "remove": "ignore"}
+
+
+class Schema(BaseModel):
+    """Base of what is sent and answered: nothing is taken for what it is not, and unknown keys are refused.
+
+    It is also read from objects, such as rows of the database, by their attributes.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", from_attributes=True)
+
+
+def dataschema(
+    model: type[BaseModel], *, source: Literal["json", "query"] = "json", extra: Extra = "refuse"
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Check what is sent to a view by a model, and give it to the view as ``data``.
+
+    :param source: the body, as JSON, or the parameters of the address.
+    :param extra: whether keys that the model does not know are refused or removed.
+    :raises ApiException: as :func:`read_json` and :func:`read_query` do.
+    """
+    read = read_json if source == "json" else read_query
+
+    def decorate(view: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> R:
+            return view(*args, data=read(model, extra), **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def read_json(model: type[M], extra: Extra = "refuse") -> M:
+    """Return the request's body as a model.
+
+    :raises ApiException: 415 if it is not said to be JSON, 413 if it is too large, 400 if it cannot be read, 422 with
+        every mistake if it does not fit.
+    """
+    if not request.is_json:
+        sent = request.mimetype or "nothing"
+        raise ApiException(415, f"The body is said to be {sent[:80]}; expected Content-Type: application/json.")
+    bound_body()
+    body = request.get_data(cache=True)
+    try:
+        return model.model_validate_json(body, extra=_EXTRA[extra])
+    except ValidationError as error:
+        mistakes = mistakes_of(error, model.model_fields)
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            raise ApiException(400, f"The body is not JSON that can be read: {mistakes[0]['message']}") from None
+        raise ApiException(422, "The body does not fit. Every mistake is listed.", mistakes) from None
+
+
+def bound_body() -> None:
+    """Let the request's body be as large as JSON may be, and no larger."""
+    request.max_content_length = min(LARGEST_JSON, request.max_content_length or LARGEST_JSON)
+
+
+def read_query(model: type[M], extra: Extra = "refuse") -> M:
+    """Return the parameters of the request's address as a model.
+
+    :raises ApiException: 422 with every mistake if they do not fit.
+    """
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    mistakes = [{"parameter": name, "message": "It stands there twice; expected it once."} for name in twice]
+    try:
+        found = model.model_validate_strings(request.args.to_dict(), strict=True, extra=_EXTRA[extra])
+    except ValidationError as error:
+        mistakes += mistakes_of(error, model.model_fields, parameters=True)
+    if mistakes:
+        raise ApiException(422, "The parameters do not fit. Every mistake is listed.", mistakes)
+    return found
+
+
+def unset() -> Any:
+    """Return the default of a field that may be left out, and then is not changed: ``name: Name = unset()``."""
+    return Field(default=None, json_schema_extra=_forget_default)
+
+
+def _forget_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+#: A moment as the database keeps it, answered with its zone; and the number of a row.
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]

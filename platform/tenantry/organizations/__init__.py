@@ -1,0 +1,27 @@
+"""Organizations within a workspace, and the security context: everybody sees what their organizations own, and no more.
+
+A model that derives from :class:`OrganizationOwned` is filtered in every query, by whoever wrote it. What is to see all
+organizations' rows says so, and why: ``Project.unscoped("the reason")``.
+"""
+
+from . import filtering as _filtering  # noqa: F401  # which listens to every session
+from .managing import LastOwner, act_for, add_member, found_organization, remove_member, role_in, set_role
+from .models import ORGANIZATION_ROLES, Membership, Organization
+from .scope import OrganizationOwned, Scoped, get_available_organizations, unscoped
+
+__all__ = [
+    "ORGANIZATION_ROLES",
+    "LastOwner",
+    "Membership",
+    "Organization",
+    "OrganizationOwned",
+    "Scoped",
+    "act_for",
+    "add_member",
+    "found_organization",
+    "get_available_organizations",
+    "remove_member",
+    "role_in",
+    "set_role",
+    "unscoped",
+]

@@ -1,0 +1,143 @@
+"""Whose a row is: the base of models that belong to organizations, and the filter by which they are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from flask import has_request_context
+from flask.globals import app_ctx
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Executable,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    bindparam,
+    select,
+)
+from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, Mapped, mapped_column, with_loader_criteria
+
+from .. import db
+from ..errors import NoReason
+from ..scope_guard import MINE, UNSCOPED, add_table
+from ..users.current import find
+
+E = TypeVar("E", bound=Executable)
+
+#: By which the filter reads memberships: without the model, as that is filtered itself.
+_MINE = Table(
+    "tenantry_membership", MetaData(), Column("organization_id", Integer), Column("user_id", Integer), Column("role")
+).alias(MINE)
+
+
+def _asker_id() -> int:
+    """Return who asks; it was found before the statement was made ready."""
+    return find().id
+
+
+#: The organizations of the one who asks. Who that is, is put in at each execution.
+MY_ORGANIZATIONS = select(_MINE.c.organization_id).where(
+    _MINE.c.user_id == bindparam("tenantry_asker", callable_=_asker_id, type_=Integer)
+)
+
+
+class Scoped:
+    """Base of all models whose rows belong to an organization, in one way or another.
+
+    A subclass names the column by which that is known in :meth:`scope_column`.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__tablename__" in vars(cls):
+            table: Table = cls.__table__  # type: ignore[attr-defined]  # the declarative base has mapped it by now
+            add_table(table.name, cls.scope_column().key)
+            CRITERIA[cls] = _criterion(cls, False)
+            CRITERIA_ALONG[cls] = _criterion(cls, True)
+
+    @classmethod
+    def scope_column(cls) -> InstrumentedAttribute[Any]:
+        """Return the column that holds the organization's id."""
+        raise NotImplementedError
+
+    @classmethod
+    def scope(cls) -> ColumnElement[bool]:
+        """Return the condition of what the one who asks may see."""
+        return cls.scope_column().in_(MY_ORGANIZATIONS)
+
+    def is_seen(self) -> bool:
+        """Whether the one who asks may see this row."""
+        organization_id = getattr(self, type(self).scope_column().key)
+        return organization_id is None or organization_id in get_available_organizations()
+
+    @classmethod
+    def unscoped(cls, reason: str = "") -> Select[Self]:
+        """Return a select of the rows of all organizations.
+
+        :param reason: why that has to be; it may be left out only outside a request.
+        :raises NoReason: if it is left out within one.
+        """
+        return unscoped(select(cls), reason)
+
+
+#: By model, what filters it where a statement names it; and also where it is loaded along with others.
+CRITERIA: dict[type[Scoped], LoaderCriteriaOption] = {}
+CRITERIA_ALONG: dict[type[Scoped], LoaderCriteriaOption] = {}
+
+
+def _criterion(model: type[Scoped], along: bool) -> LoaderCriteriaOption:
+    return with_loader_criteria(
+        model,
+        lambda entity: entity.scope(),
+        include_aliases=True,  # so that it holds for the same table under another name
+        propagate_to_loaders=along,  # what is loaded later comes this way by itself, and needs none of before
+        track_closure_variables=False,
+    )
+
+
+class OrganizationOwned(Scoped):
+    """Base of models whose rows belong to one organization each: ``class Project(OrganizationOwned, db.Model)``.
+
+    :ivar organization_id: whose it is. It never changes.
+    """
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("tenantry_organization.id", ondelete="CASCADE"), index=True)
+
+    @classmethod
+    def scope_column(cls) -> InstrumentedAttribute[Any]:
+        return cls.organization_id
+
+
+def unscoped(statement: E, reason: str = "") -> E:
+    """Return a statement that reaches the rows of all organizations.
+
+    :param reason: why that has to be; it may be left out only outside a request.
+    :raises NoReason: if it is left out within one.
+    """
+    if not reason and has_request_context():
+        raise NoReason()
+    return statement.execution_options(**{UNSCOPED: reason or "outside a request"})
+
+
+def get_available_organizations() -> Mapping[int, str]:
+    """Return the ids of the organizations of the one who asks, each with their role there; looked up once.
+
+    Nobody has none, and neither has a job or a command: there, what is unscoped needs no reason.
+    """
+    user = find()
+    known: tuple[int, dict[int, str]] | None = getattr(app_ctx, "_tenantry_organizations", None)
+    if known is None or known[0] != user.id:
+        mine = select(_MINE.c.organization_id, _MINE.c.role).where(_MINE.c.user_id == user.id)
+        rows = db.session.execute(unscoped(mine, "where the one who asks belongs")) if user.id else ()
+        known = (user.id, {row.organization_id: row.role for row in rows})
+        app_ctx._tenantry_organizations = known  # type: ignore[attr-defined]  # ours, and not in g, the application's
+    return known[1]
+
+
+def forget_available_organizations() -> None:
+    """Look them up anew when they are asked for next: somebody's membership has changed."""
+    app_ctx._tenantry_organizations = None  # type: ignore[attr-defined]  # as above
