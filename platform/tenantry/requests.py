@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -58,5 +58,5 @@ class TenantRequest(Request):
         """Werkzeug's, but a body in chunks, whose length nobody has said, is not cut where it is too large."""
         found, most = super().stream, self.max_content_length
         if isinstance(found, LimitedStream) and most is not None and self.content_length is None:
-            return ChunkedBody(self.environ["wsgi.input"], most)
+            return cast("IO[bytes]", ChunkedBody(self.environ["wsgi.input"], most))
         return found
