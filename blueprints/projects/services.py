@@ -70,7 +70,7 @@ def create_organization(name: str, description: str = "") -> Organization:
     return organization
 
 
-def change(row: Any, kind: str, title: str, **values: Any) -> bool:
+def change(row: Any, kind: str, title: str, /, **values: Any) -> bool:
     """Change what is to be changed of a row. Return whether that was anything."""
     changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in changed.items():

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from flask import request
+from flask import Response, request
 from flask.globals import app_ctx
 from werkzeug.exceptions import NotFound
-from werkzeug.test import Client, EnvironBuilder, TestResponse
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from . import db
 from .context import current_tenant_app
@@ -50,7 +50,7 @@ def partners() -> list[Tenant]:
     return [registry[slug] for slug in own.partners if slug in registry and own.slug in registry[slug].partners]
 
 
-def call(slug: str, path: str, data: Any) -> TestResponse:
+def call(slug: str, path: str, data: Any) -> Response:
     """Ask another tenant for a service, and return its answer.
 
     The request goes the way of every other: through the platform and the gate, in the other's own context, with its
@@ -72,7 +72,8 @@ def call(slug: str, path: str, data: Any) -> TestResponse:
     builder = EnvironBuilder(path, f"{target.home}/", method="POST", data=body, content_type="application/json")
     identity = app.signer.sign(_PURPOSE, _occasion(target, path, body), _EXPIRES)
     environ = {**builder.get_environ(), _IDENTITY: (app.tenant.slug, identity), db.INTERNAL: True}
-    answer = Client(partial(app.platform.serve, other), use_cookies=False).open(environ)
+    body_of_answer, status, headers = run_wsgi_app(partial(app.platform.serve, other), environ, buffered=True)
+    answer = Response(body_of_answer, status, headers)
     if answer.status_code == 503:
         raise TenantUnavailable(slug, "it does not answer at the moment", float(answer.headers.get("Retry-After", 1)))
     return answer

@@ -88,7 +88,7 @@ class Collection:
         down = query.sort.startswith("-")
         chosen = self.narrowed(statement, query).order_by(*(each.desc() if down else each.asc() for each in (by, key)))
         stream = stream_csv if form == "csv" else stream_jsonl
-        return stream(_rows(chosen), self.schema, f"{self.name}.{form}")
+        return stream(lambda: _rows(chosen), self.schema, f"{self.name}.{form}")
 
 
 def _rows(statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:

@@ -39,7 +39,7 @@ class PartQuery(Schema):
     )
 
 
-class Part(BaseModel, Generic[T]):
+class Part(Schema, Generic[T]):
     """A part of a list."""
 
     items: list[T] = Field(description="What is in this part.")

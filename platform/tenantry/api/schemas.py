@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -29,6 +30,10 @@ class Schema(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", from_attributes=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values, so that a view may return it."""
+        return self.model_dump(mode="json")
 
 
 def dataschema(
@@ -82,15 +87,33 @@ def read_query(model: type[M], extra: Extra = "refuse") -> M:
 
     :raises ApiException: 422 with every mistake if they do not fit.
     """
-    twice = [name for name, values in request.args.lists() if len(values) > 1]
-    mistakes = [{"parameter": name, "message": "It stands there twice; expected it once."} for name in twice]
+    mistakes = [*_mistakes_in_address(model)]
     try:
         found = model.model_validate_strings(request.args.to_dict(), strict=True, extra=_EXTRA[extra])
     except ValidationError as error:
-        mistakes += mistakes_of(error, model.model_fields, parameters=True)
+        told = {each["parameter"] for each in mistakes}
+        more = mistakes_of(error, model.model_fields, parameters=True)
+        mistakes += [each for each in more if each["parameter"] not in told]
     if mistakes:
         raise ApiException(422, "The parameters do not fit. Every mistake is listed.", mistakes)
     return found
+
+
+def _mistakes_in_address(model: type[BaseModel]) -> Iterator[dict[str, str]]:
+    """Tell what pydantic would take: one of several values, and what Python reads as a number and JSON does not."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            yield {"parameter": name, "message": "It stands there twice; expected it once."}
+        elif name in _whole_numbers(model) and not re.fullmatch(r"-?(0|[1-9][0-9]*)", values[0]):
+            yield {"parameter": name, "message": "Expected a whole number."}
+
+
+@functools.cache
+def _whole_numbers(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields that are whole numbers."""
+    described = model.model_json_schema()["properties"]
+    kinds = {name: [each, *each.get("anyOf", ())] for name, each in described.items()}
+    return frozenset(name for name, each in kinds.items() if any(kind.get("type") == "integer" for kind in each))
 
 
 def unset() -> Any:
@@ -106,6 +129,6 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-#: A moment as the database keeps it, answered with its zone; and the number of a row.
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+#: The number of a row; and a moment as the database keeps it, answered with its zone.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 from flask import Response, current_app, stream_with_context
 from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import Row
 
+Parts = Callable[[], Iterable[Sequence[Any]]]
 #: What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def stream_csv(parts: Iterable[Sequence[Any]], schema: type[BaseModel], filename: str) -> Response:
+def stream_csv(read: Parts, schema: type[BaseModel], filename: str) -> Response:
     """Return rows as a CSV file (RFC 4180, UTF-8), with a line of the schema's names on top.
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
 
-    :param parts: the rows, some at a time.
+    :param read: returns the rows, some at a time. It is called while the answer is sent: what was read from the
+        database before that is gone by then, as the view's own work has ended.
     """
-    return _stream(_csv(parts, schema), "text/csv; charset=utf-8; header=present", filename)
+    return _stream(_csv(read, schema), "text/csv; charset=utf-8; header=present", filename)
 
 
-def stream_jsonl(parts: Iterable[Sequence[Any]], schema: type[BaseModel], filename: str) -> Response:
+def stream_jsonl(read: Parts, schema: type[BaseModel], filename: str) -> Response:
     """Return rows as JSON lines: an object in each, as the API has it.
 
-    :param parts: the rows, some at a time.
+    :param read: returns the rows, some at a time: see :func:`stream_csv`.
     """
-    return _stream(_jsonl(parts, schema), "application/jsonl", filename)
+    return _stream(_jsonl(read, schema), "application/jsonl", filename)
 
 
 def _stream(chunks: Iterator[bytes], media_type: str, filename: str) -> Response:
@@ -40,10 +43,10 @@ def _stream(chunks: Iterator[bytes], media_type: str, filename: str) -> Response
     return response
 
 
-def _csv(parts: Iterable[Sequence[Any]], schema: type[BaseModel]) -> Iterator[bytes]:
+def _csv(read: Parts, schema: type[BaseModel]) -> Iterator[bytes]:
     names = tuple(schema.model_fields)
     yield _lines([names])
-    for rows in parts:
+    for rows in read():
         items = _adapter(schema).validate_python([_plain(row) for row in rows])
         yield _lines([_cell(getattr(item, name)) for name in names] for item in items)
 
@@ -62,14 +65,15 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _jsonl(parts: Iterable[Sequence[Any]], schema: type[BaseModel]) -> Iterator[bytes]:
-    for rows in parts:
+def _jsonl(read: Parts, schema: type[BaseModel]) -> Iterator[bytes]:
+    for rows in read():
         items = _adapter(schema).validate_python([_plain(row) for row in rows])
         yield b"".join(item.model_dump_json().encode() + b"\n" for item in items)
 
 
 def _plain(row: Any) -> Any:
-    return row[0] if len(row) == 1 else row
+    """Return the object of a row of one; else the row, whose columns are by name, or whatever it is."""
+    return row[0] if isinstance(row, Row) and len(row) == 1 else row
 
 
 @cache
