@@ -144,8 +144,8 @@ def _example(described: dict[str, Any], schema: dict[str, Any]) -> Any:
 def comparable(answer: TestResponse, *told: Any) -> tuple[Any, ...]:
     """An answer without what differs from one request to the next, and without what was asked for."""
     body = re.sub(r'(name="csrf_token"[^>]*value|data-csrf)="[^"]*"', "", answer.text)
-    for each in told:
-        body = body.replace(str(each), "…")
+    for each in sorted(map(str, told), key=len, reverse=True):
+        body = body.replace(each, "…")
     changing = ("x-runtime", "content-length", "set-cookie", "date")
     headers = {
         name.lower(): value
@@ -153,6 +153,18 @@ def comparable(answer: TestResponse, *told: Any) -> tuple[Any, ...]:
         if name.lower() not in changing and not name.lower().startswith("ratelimit-")
     }
     return answer.status_code, sorted(headers.items()), body
+
+
+def first_difference(one: tuple[Any, ...], other: tuple[Any, ...]) -> str:
+    """Where two comparable answers differ first, in short: to show all of two pages takes pytest minutes."""
+    for left, right in zip(map(str, one), map(str, other), strict=True):
+        if left != right:
+            at = next(
+                (n for n, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]),
+                min(len(left), len(right)),
+            )
+            return f"…{left[max(0, at - 80) : at + 80]!r} is not …{right[max(0, at - 80) : at + 80]!r}"
+    return ""
 
 
 class Walker(TenantClient):

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from tenantry.users import DeadLink, LoginRequired, this_page
+from tenantry.users import DeadLink, LoginRequired, forget_who_asks, this_page
 
 #: The converter for the number of a row: a larger one is none that there could be.
 ID = "int(max=9223372036854775807)"
@@ -29,7 +29,9 @@ def ask_to_log_in(error: LoginRequired) -> Any:
 
 @bp.errorhandler(DeadLink)
 def say_that_a_link_is_dead(error: DeadLink) -> tuple[str, int]:
-    """Say so in the same words, whatever is wrong with it."""
+    """Say so in the same words, whatever is wrong with it, and with whatever else came along."""
+    if "Authorization" in request.headers:
+        forget_who_asks()  # or a bad token would make an error of the page about the link
     return render_template("accounts/dead_link.html"), 404
 
 

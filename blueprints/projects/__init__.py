@@ -12,12 +12,11 @@ from tenantry import add_to_navigation
 
 from .api import api_bp
 
-bp = Blueprint("projects", __name__, url_prefix="/projects", template_folder="templates", static_folder="static")
+bp: Blueprint = Blueprint(
+    "projects", __name__, url_prefix="/projects", template_folder="templates", static_folder="static"
+)
 add_to_navigation(bp, title="Projects")
 
 __all__ = ["api_bp", "bp"]
 
-
-@bp.get("/")
-def index() -> str:
-    return "x"
+from . import boards, comments, organizations, partners, tasks  # noqa: E402, F401  # they need bp

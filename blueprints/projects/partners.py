@@ -20,7 +20,7 @@ from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
 from tenantry import ApiException, ApiResult, current_user, dataschema, db, gettext, mail, services, signing
-from tenantry.api import Line, Schema
+from tenantry.api import ID, Line, Schema
 from tenantry.errors import BadToken, NotPartners, TenantUnavailable
 from tenantry.forms import Form
 from tenantry.forms import lazy_gettext as _
@@ -28,6 +28,7 @@ from tenantry.organizations import Organization
 from tenantry.users import DeadLink, User, fold_username, session_required
 
 from . import bp, joining
+from .forms import role_names
 from .services import find, need
 
 #: For how long an invitation is good.
@@ -70,10 +71,10 @@ class PartnerForm(Form):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.workspace.choices = {tenant.slug: tenant.title for tenant in services.partners()}
-        self.role.choices = {"viewer": gettext("Viewer"), "member": gettext("Member"), "owner": gettext("Owner")}
+        self.role.choices = role_names()
 
 
-@bp.route("/organizations/<int(max=9223372036854775807):organization_id>/partners", methods=["GET", "POST"])
+@bp.route(f"/organizations/<{ID}:organization_id>/partners", methods=["GET", "POST"])
 @session_required
 def invite_partner(organization_id: int) -> Any:
     organization = find(Organization, organization_id)

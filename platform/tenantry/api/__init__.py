@@ -7,7 +7,7 @@ any view of Flask as well.
 from ..texts import Line, Lines
 from .blueprint import PREFIX, ApiBlueprint
 from .collections import Collection, Filter
-from .conditions import check_unchanged
+from .conditions import check_unchanged, etag_for
 from .openapi import document_of
 from .operations import Operation
 from .pagination import Part, PartQuery, paginate
@@ -40,6 +40,7 @@ __all__ = [
     "check_unchanged",
     "dataschema",
     "document_of",
+    "etag_for",
     "paginate",
     "read_json",
     "read_query",

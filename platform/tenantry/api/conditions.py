@@ -24,6 +24,14 @@ def tagged(response: Response, body: bytes) -> Response:
     return response
 
 
+def etag_for(schema: type[BaseModel], item: Any) -> str:
+    """Return the entity tag that an item has as it is now.
+
+    :param schema: by which it is answered.
+    """
+    return etag_of(schema.model_validate(item).model_dump_json().encode())
+
+
 def check_unchanged(schema: type[BaseModel], item: Any) -> None:
     """Go on only if an item is still as the one who changes it has seen it: where ``If-Match`` says what that was.
 
@@ -32,6 +40,5 @@ def check_unchanged(schema: type[BaseModel], item: Any) -> None:
     """
     if not request.if_match:
         return
-    body = schema.model_validate(item).model_dump_json().encode()
-    if not request.if_match.contains(etag_of(body)):
+    if not request.if_match.contains(etag_for(schema, item)):
         raise ApiException(412, "It has been changed meanwhile. Get it anew, look at what it is now, and try again.")
