@@ -5,7 +5,7 @@ export class Cards {
     this.board = board;
     this.template = template;
     this.data = data;
-    this.states = Object.keys(data.states);
+    this.states = [...board.querySelectorAll(".column")].map((column) => column.dataset.state);
   }
 
   column(state) {
