@@ -10,6 +10,8 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
 threads = int(os.environ.get("WEB_THREADS", "8"))
 
+# Long enough that the application itself refuses an address with too long parameters, in its own form.
+limit_request_line = 8190
 timeout = 30
 graceful_timeout = 30
 keepalive = 5

@@ -21,13 +21,16 @@ ROOT = Path(__file__).parent.parent
 
 
 class Server:
-    """A real gunicorn, serving a folder with a tenants.toml, on a free port of loopback."""
+    """A real gunicorn, serving a folder with a tenants.toml, on a free port of loopback.
 
-    def __init__(self, folder: Path, workers: int = 2, threads: int = 8, **environment: str) -> None:
+    :param prelude: Python that each worker runs first, as to allow more than anybody would want to.
+    """
+
+    def __init__(self, folder: Path, workers: int = 2, threads: int = 8, prelude: str = "", **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.log = folder / "gunicorn.log"
-        (folder / "wsgi.py").write_text((ROOT / "wsgi.py").read_text())
+        (folder / "wsgi.py").write_text(f"{prelude}\n{(ROOT / 'wsgi.py').read_text()}")
         log = self.log.open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:application"],

@@ -73,7 +73,10 @@ def test_the_schema_comes_from_migrations_and_fits_the_models(tmp_path: Path) ->
         changes = [str(change) for change in compare_metadata(context, db.Model.metadata)]
         found = [change for change in changes if "test_" not in change and "'page_search" not in change]
     assert found == []
-    assert {name for (name,) in rows(platform, "acme", "SELECT version_num FROM alembic_version")} == {"sections_0002", "projects_0001"}
+    assert {name for (name,) in rows(platform, "acme", "SELECT version_num FROM alembic_version")} == {
+        "sections_0002",
+        "projects_0001",
+    }
 
 
 def test_many_threads_and_processes_make_one_database(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from flask import abort, url_for
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from sqlalchemy import Select, delete, func, select
 
 from tenantry import ApiException, current_tenant, current_user, db
 from tenantry.api import (
     ID,
+    WHOLE,
     ApiBlueprint,
     ApiResult,
     Collection,
@@ -74,12 +75,20 @@ class UserPatch(Schema):
     is_blocked: bool = unset()
 
 
+def _unique(scopes: list[Scope]) -> list[Scope]:
+    if len(set(scopes)) < len(scopes):
+        raise ValueError("A scope stands there twice; expected each once.")
+    return scopes
+
+
 class TokenIn(Schema):
     """A new token."""
 
     name: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True})]
-    days: Annotated[int, Field(ge=1, le=365)] = 90
+    scopes: Annotated[
+        list[Scope], Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)
+    ]
+    days: Annotated[int, Field(ge=1, le=365), WHOLE] = 90
 
 
 class TokenOut(Schema):

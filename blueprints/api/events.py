@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from tenantry import lazy_view
-from tenantry.api import Collection, Filter, Id, Line, Moment, Schema
+from tenantry.api import Collection, Filter, Id, Line, Moment, Schema, SentId
 from tenantry.events import Event
 
 from . import bp
@@ -30,9 +30,11 @@ EVENTS = Collection(
     EventOut,
     filters={
         "kind": Filter(Line, lambda kind: Event.kind == kind, "Those of this kind, as task.created."),
-        "organization_id": Filter(Id, lambda number: Event.organization_id == number, "Those of this organization."),
-        "user_id": Filter(Id, lambda number: Event.user_id == number, "What this user has done."),
-        "after": Filter(Id, lambda number: Event.id > number, "Those after this one: what is new since then."),
+        "organization_id": Filter(
+            SentId, lambda number: Event.organization_id == number, "Those of this organization."
+        ),
+        "user_id": Filter(SentId, lambda number: Event.user_id == number, "What this user has done."),
+        "after": Filter(SentId, lambda number: Event.id > number, "Those after this one: what is new since then."),
     },
     sorts={"id": Event.id, "created_at": Event.created_at},
 )

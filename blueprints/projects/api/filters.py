@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tenantry.api import Filter, Id, Line
+from tenantry.api import Filter, Line, SentId
 
 Column = InstrumentedAttribute[Any]
 
@@ -21,6 +21,6 @@ def containing(column: Column) -> Filter:
     )
 
 
-def equal(column: Column, kind: Any = Id) -> Filter:
+def equal(column: Column, kind: Any = SentId) -> Filter:
     """Return a filter by the value of a column."""
     return Filter(kind, lambda value: column == value, f"Those with this {column.key}.")

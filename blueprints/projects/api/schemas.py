@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tenantry.api import Id, Line, Lines, Moment, Schema, unset
+from tenantry.api import Day, Id, Line, Lines, Moment, Schema, SentId, unset
 
 from ..models import State
 
@@ -68,7 +68,7 @@ class MembershipOut(Schema):
 class ProjectIn(Schema):
     """A new project."""
 
-    organization_id: Id
+    organization_id: SentId
     name: Name
     description: Text = ""
 
@@ -97,12 +97,12 @@ class ProjectOut(Schema):
 class TaskIn(Schema):
     """A new task."""
 
-    project_id: Id
+    project_id: SentId
     title: Title
     description: Text = ""
     state: State = "todo"
-    assignee_id: Id | None = None
-    due_on: date | None = None
+    assignee_id: SentId | None = None
+    due_on: Day | None = None
 
 
 class TaskPatch(Schema):
@@ -111,8 +111,8 @@ class TaskPatch(Schema):
     title: Title = unset()
     description: Text = unset()
     state: State = unset()
-    assignee_id: Id | None = unset()
-    due_on: date | None = unset()
+    assignee_id: SentId | None = unset()
+    due_on: Day | None = unset()
 
 
 class TaskOut(Schema):
@@ -134,7 +134,7 @@ class TaskOut(Schema):
 class CommentIn(Schema):
     """Something to be said about a task."""
 
-    task_id: Id
+    task_id: SentId
     body: Words
 
 

@@ -11,7 +11,7 @@ from flask import url_for
 from sqlalchemy import Select, func, select
 
 from tenantry import ApiException, db
-from tenantry.api import ID, ApiResult, Collection, Filter, check_unchanged
+from tenantry.api import ID, ApiResult, Collection, Day, Filter, check_unchanged
 
 from .. import services
 from ..models import Project, State, Task
@@ -27,8 +27,8 @@ TASKS = Collection(
         "project_id": equal(Task.project_id),
         "state": equal(Task.state, State),
         "assignee_id": equal(Task.assignee_id),
-        "due_before": Filter(date, lambda day: Task.due_on < day, "Those due before this day."),
-        "due_after": Filter(date, lambda day: Task.due_on > day, "Those due after this day."),
+        "due_before": Filter(Day, lambda day: Task.due_on < day, "Those due before this day."),
+        "due_after": Filter(Day, lambda day: Task.due_on > day, "Those due after this day."),
         "q": containing(Task.title),
     },
     sorts={

@@ -8,12 +8,13 @@ from ..texts import Line, Lines
 from .blueprint import PREFIX, ApiBlueprint
 from .collections import Collection, Filter
 from .conditions import check_unchanged, etag_for
-from .openapi import document_of
+from .examples import example_of
+from .openapi import api_blueprints, document_of, shared_document
 from .operations import Operation
 from .pagination import Part, PartQuery, paginate
 from .problems import ApiException, Problem
 from .results import ApiResult
-from .schemas import Id, Moment, Schema, dataschema, read_json, read_query, unset
+from .schemas import WHOLE, Day, Id, Moment, Schema, SentId, dataschema, read_json, read_query, unset
 from .streaming import stream_csv, stream_jsonl
 from .timing import timed
 
@@ -23,10 +24,12 @@ ID = "int(max=9223372036854775807)"
 __all__ = [
     "ID",
     "PREFIX",
+    "WHOLE",
     "ApiBlueprint",
     "ApiException",
     "ApiResult",
     "Collection",
+    "Day",
     "Filter",
     "Id",
     "Line",
@@ -37,13 +40,17 @@ __all__ = [
     "PartQuery",
     "Problem",
     "Schema",
+    "SentId",
+    "api_blueprints",
     "check_unchanged",
     "dataschema",
     "document_of",
     "etag_for",
+    "example_of",
     "paginate",
     "read_json",
     "read_query",
+    "shared_document",
     "stream_csv",
     "stream_jsonl",
     "timed",

@@ -67,6 +67,8 @@ def shared_document(blueprints: tuple[ApiBlueprint, ...]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         described = _describe(operation, bodies)
+        if links := dict(_links(operation, operations)):
+            described["responses"]["201"]["links"] = links
         paths.setdefault(path_of(operation.rule), {})[operation.method.lower()] = described
     return {
         "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in operations)],
@@ -91,7 +93,7 @@ def path_of(rule: str) -> str:
 
 def statuses_of(operation: Operation) -> list[int]:
     """Return every status that an operation may answer with, but for those of what it returns."""
-    found = {401, 429, 500, 503, *operation.errors}
+    found = {401, 405, 429, 500, 503, *operation.errors}
     found |= {403} if operation.role is not None or operation.writes else set()
     found |= {404} if _VALUE.search(operation.rule) else set()
     found |= {422} if operation.query is not None else set()
@@ -128,6 +130,24 @@ def _describe(operation: Operation, bodies: dict[Any, dict[str, Any]]) -> dict[s
     if operation.role is None:
         described["security"] = [{}]
     return described
+
+
+def _links(operation: Operation, operations: list[Operation]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what can be done with what an operation has made: all that stands at the address of such an item."""
+    if operation.status != 201:
+        return
+    for item in operations:
+        values = _VALUE.findall(item.rule)
+        if item.method == "GET" and len(values) == 1 and _is_same(item.returns, operation.returns):
+            value = {values[0][2]: "$response.body#/id"}
+            for each in operations:
+                if each.rule == item.rule:
+                    yield each.function.__name__, {"operationId": each.function.__name__, "parameters": value}
+
+
+def _is_same(item: Any, made: Any) -> bool:
+    """Whether what was made is such an item, or one and more."""
+    return _is_model(item) and _is_model(made) and issubclass(made, item)
 
 
 def _has_etag(operation: Operation) -> bool:
@@ -174,7 +194,7 @@ def _query_values(operation: Operation, bodies: dict[Any, dict[str, Any]]) -> It
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Leave out that a parameter may be null: it is then not sent."""
-    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    kinds: list[dict[str, Any]] = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(kinds) == 1:
         return kinds[0]
     return {key: value for key, value in schema.items() if key != "default" or value is not None}

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
@@ -19,7 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from .. import db
 from .problems import ApiException
 from .results import ApiResult
-from .schemas import Schema, read_query
+from .schemas import WHOLE, Schema, read_query
 
 T = TypeVar("T")
 #: What lists are sorted by: a column, or an expression of columns. None of them may be NULL.
@@ -32,10 +32,17 @@ _KINDS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (int
 class PartQuery(Schema):
     """Which part of a list is asked for."""
 
-    limit: int = Field(USUAL_PART, ge=1, le=LARGEST_PART, description="How many items at the most.")
-    page: int | None = Field(None, ge=1, le=LAST_PAGE, description="The number of the part, from 1.")
+    limit: Annotated[int, Field(ge=1, le=LARGEST_PART), WHOLE] = Field(
+        USUAL_PART, description="How many items at the most."
+    )
+    page: Annotated[int, Field(ge=1, le=LAST_PAGE), WHOLE] | None = Field(
+        None, description="The number of the part, from 1."
+    )
     cursor: str | None = Field(
-        None, max_length=1000, description="Where to go on, as `next` and `prev` of another part have it."
+        None,
+        max_length=1000,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="Where to go on, as `next` and `prev` of another part have it.",
     )
 
 

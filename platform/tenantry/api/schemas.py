@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from .problems import ApiException, mistakes_of
 
@@ -87,7 +87,7 @@ def read_query(model: type[M], extra: Extra = "refuse") -> M:
 
     :raises ApiException: 422 with every mistake if they do not fit.
     """
-    mistakes = [*_mistakes_in_address(model)]
+    mistakes = [*_sent_twice()]
     try:
         found = model.model_validate_strings(request.args.to_dict(), strict=True, extra=_EXTRA[extra])
     except ValidationError as error:
@@ -99,21 +99,10 @@ def read_query(model: type[M], extra: Extra = "refuse") -> M:
     return found
 
 
-def _mistakes_in_address(model: type[BaseModel]) -> Iterator[dict[str, str]]:
-    """Tell what pydantic would take: one of several values, and what Python reads as a number and JSON does not."""
+def _sent_twice() -> Iterator[dict[str, str]]:
     for name, values in request.args.lists():
         if len(values) > 1:
             yield {"parameter": name, "message": "It stands there twice; expected it once."}
-        elif name in _whole_numbers(model) and not re.fullmatch(r"-?(0|[1-9][0-9]*)", values[0]):
-            yield {"parameter": name, "message": "Expected a whole number."}
-
-
-@functools.cache
-def _whole_numbers(model: type[BaseModel]) -> frozenset[str]:
-    """Return the names of the fields that are whole numbers."""
-    described = model.model_json_schema()["properties"]
-    kinds = {name: [each, *each.get("anyOf", ())] for name, each in described.items()}
-    return frozenset(name for name, each in kinds.items() if any(kind.get("type") == "integer" for kind in each))
 
 
 def unset() -> Any:
@@ -129,6 +118,26 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-#: The number of a row; and a moment as the database keeps it, answered with its zone.
+def _whole(value: Any, info: ValidationInfo) -> Any:
+    """Take ``5.0`` for 5, as JSON Schema does; in an address, digits, and not all that Python reads as a number."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if info.mode != "json" and isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    return value
+
+
+_DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,30})", re.ASCII)
+#: Marks a whole number that is sent, as the last mark: ``Annotated[int, Field(ge=1), WHOLE]``.
+WHOLE = BeforeValidator(_whole)
+#: The number of a row, as it is sent.
+SentId = Annotated[int, Field(ge=1, le=2**63 - 1), WHOLE]
+#: A day that is sent, as a date: in the one form that JSON Schema has, of which pydantic would take some more.
+Day = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"}),
+    AfterValidator(date.fromisoformat),
+]
+#: The number of a row as it is answered; and a moment as the database keeps it, with its zone.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
