@@ -136,19 +136,19 @@ def _mine() -> Select[ApiToken]:
     return select(ApiToken).where(ApiToken.user_id == current_user.id)
 
 
-@api_bp.collection("/users", USERS, tag="users")
+@api_bp.collection("/users", USERS)
 def list_users() -> Select[User]:
     """List who is in the workspace."""
     return _active()
 
 
-@api_bp.get("/users/me", returns=MeOut, tag="users")
+@api_bp.get("/users/me", returns=MeOut)
 def get_me() -> User:
     """Get yourself."""
     return db.session.get_one(User, current_user.id)
 
 
-@api_bp.patch("/users/me", body=MePatch, returns=MeOut, errors=(409,), conditional=True, tag="users")
+@api_bp.patch("/users/me", body=MePatch, returns=MeOut, errors=(409,), conditional=True)
 def change_me(data: MePatch) -> User:
     """Change what others see of you, and how you read."""
     me = db.session.get_one(User, current_user.id)
@@ -173,7 +173,7 @@ def _check_reading(changes: dict[str, Any]) -> None:
         raise ApiException(409, "There is no such time zone.", [mistake])
 
 
-@api_bp.get(f"/users/<{ID}:user_id>", returns=UserOut, tag="users")
+@api_bp.get(f"/users/<{ID}:user_id>", returns=UserOut)
 def get_user(user_id: int) -> User:
     """Get somebody."""
     return db.session.scalar(_active().where(User.id == user_id)) or abort(404)
@@ -186,7 +186,6 @@ def get_user(user_id: int) -> User:
     role="admin",
     errors=(409,),
     conditional=True,
-    tag="users",
 )
 def change_user(user_id: int, data: UserPatch) -> User:
     """Give somebody else another role, or block them, as an administrator of the workspace."""
@@ -206,13 +205,13 @@ def change_user(user_id: int, data: UserPatch) -> User:
     return user
 
 
-@api_bp.collection("/tokens", TOKENS, tag="tokens")
+@api_bp.collection("/tokens", TOKENS)
 def list_tokens() -> Select[ApiToken]:
     """List your tokens."""
     return _mine()
 
 
-@api_bp.post("/tokens", body=TokenIn, returns=TokenMade, status=201, secret=True, tag="tokens")
+@api_bp.post("/tokens", body=TokenIn, returns=TokenMade, status=201, secret=True)
 def create_token(data: TokenIn) -> ApiResult:
     """Make a token, with your password: HTTP Basic. A token cannot make another.
 
@@ -229,13 +228,13 @@ def create_token(data: TokenIn) -> ApiResult:
     return ApiResult({**TokenOut.model_validate(row).model_dump(), "token": token}, 201, {"Location": location})
 
 
-@api_bp.get(f"/tokens/<{ID}:token_id>", returns=TokenOut, tag="tokens")
+@api_bp.get(f"/tokens/<{ID}:token_id>", returns=TokenOut)
 def get_token(token_id: int) -> ApiToken:
     """Get one of your tokens, without what makes it one."""
     return db.session.scalar(_mine().where(ApiToken.id == token_id)) or abort(404)
 
 
-@api_bp.delete(f"/tokens/<{ID}:token_id>", status=204, tag="tokens", conditional=True)
+@api_bp.delete(f"/tokens/<{ID}:token_id>", status=204, conditional=True)
 def delete_token(token_id: int) -> None:
     """Revoke one of your tokens."""
     check_unchanged(TokenOut, get_token(token_id))

@@ -40,13 +40,13 @@ EVENTS = Collection(
 )
 
 
-@bp.collection("/events", EVENTS, tag="events")
+@bp.collection("/events", EVENTS)
 def list_events() -> Select[Event]:
     """List what has happened in your organizations, and what concerns everybody."""
     return select(Event)
 
 
-@bp.get("/openapi.json", returns=dict[str, Any], role=None, tag="document")
+@bp.get("/openapi.json", returns=dict[str, Any], role=None)
 def get_document() -> Any:
     """Get this document."""
     return _document()

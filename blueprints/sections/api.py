@@ -105,13 +105,13 @@ def _find(page_id: int) -> Page:
     return db.session.scalar(_seen().where(Page.id == page_id)) or abort(404)
 
 
-@api_bp.collection("/pages", PAGES, tag="pages")
+@api_bp.collection("/pages", PAGES)
 def list_pages() -> Select[Page]:
     """List the pages that you may read."""
     return _seen()
 
 
-@api_bp.post("/pages", body=PageIn, returns=PageOut, status=201, role="staff", tag="pages")
+@api_bp.post("/pages", body=PageIn, returns=PageOut, status=201, role="staff")
 def create_page(data: PageIn) -> ApiResult:
     """Write a page, as staff."""
     if data.section not in current_tenant.sections:
@@ -129,7 +129,7 @@ def create_page(data: PageIn) -> ApiResult:
     return ApiResult(page, 201, {"Location": url_for(".get_page", page_id=page.id)})
 
 
-@api_bp.get(f"/pages/<{ID}:page_id>", returns=PageOut, tag="pages")
+@api_bp.get(f"/pages/<{ID}:page_id>", returns=PageOut)
 def get_page(page_id: int) -> Page:
     """Get a page."""
     return _find(page_id)
@@ -142,7 +142,6 @@ def get_page(page_id: int) -> Page:
     role="staff",
     errors=(409,),
     conditional=True,
-    tag="pages",
 )
 def change_page(page_id: int, data: PagePatch) -> Page:
     """Write a page anew, as staff, or publish it. What it said before is kept in its history."""
@@ -160,7 +159,7 @@ def change_page(page_id: int, data: PagePatch) -> Page:
     return page
 
 
-@api_bp.delete(f"/pages/<{ID}:page_id>", status=204, role="staff", conditional=True, tag="pages")
+@api_bp.delete(f"/pages/<{ID}:page_id>", status=204, role="staff", conditional=True)
 def delete_page(page_id: int) -> None:
     """Delete a page and its history, as staff."""
     page = _find(page_id)

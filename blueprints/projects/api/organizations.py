@@ -27,7 +27,7 @@ def list_organizations() -> Select[Organization]:
     return select(Organization)
 
 
-@api_bp.post("/organizations", body=OrganizationIn, returns=OrganizationOut, status=201, tag="organizations")
+@api_bp.post("/organizations", body=OrganizationIn, returns=OrganizationOut, status=201)
 def create_organization(data: OrganizationIn) -> ApiResult:
     """Make an organization, whose owner you are."""
     made = services.create_organization(data.name, data.description)

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=View)
 #: Where the API stands.
 PREFIX = "/api/v1.0"
 #: What :class:`Operation` is given, beside what Flask's routes take.
-_OURS = ("returns", "status", "body", "query", "role", "errors", "produces", "secret", "tag", "conditional")
+_OURS = ("returns", "status", "body", "query", "role", "errors", "produces", "secret", "conditional")
 
 
 class ApiBlueprint(Blueprint):
@@ -52,7 +52,7 @@ class ApiBlueprint(Blueprint):
         (method,) = options.get("methods") or ("GET",)
 
         def decorate(function: F) -> F:
-            operation = Operation(method, rule, function, **{"tag": self.name.removesuffix("_api"), **ours})
+            operation = Operation(method, rule, function, **ours)
             self.operations[method, rule] = operation
             self.add_url_rule(rule, options.pop("endpoint", None), operation.make_view(), **options)
             return function

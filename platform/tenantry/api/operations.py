@@ -47,8 +47,12 @@ class Operation:
     errors: tuple[int, ...] = ()
     produces: str = "application/json"
     secret: bool = False
-    tag: str = ""
     conditional: bool = False
+
+    @property
+    def tag(self) -> str:
+        """What it is about: the first part of its address."""
+        return self.rule.split("/")[1].partition(".")[0]
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:

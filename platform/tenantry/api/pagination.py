@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from sqlalchemy import ColumnElement, Select, func, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -92,7 +92,8 @@ def paginate(
 @cache
 def part_of(schema: type[BaseModel]) -> type[Part[Any]]:
     """Return the model of a part of a list, by that of an item."""
-    return Part[schema]  # type: ignore[valid-type]  # made at run time
+    base = Part[schema]  # type: ignore[valid-type]  # made at run time
+    return create_model(f"{schema.__name__.removesuffix('Out')}Part", __base__=base, __doc__="A part of a list.")
 
 
 class _Order:
