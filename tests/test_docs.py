@@ -139,6 +139,7 @@ def test_the_guides_small_blueprint_passes_its_own_tests(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     pytester.path.joinpath("set_of_the_guide", "__init__.py").touch()
+    pytester.path.joinpath("set_of_the_guide", "api.py").write_text("from blueprints.api import bp as bp")
     pytester.makeconftest(
         """
         import pytest
@@ -154,7 +155,7 @@ def test_the_guides_small_blueprint_passes_its_own_tests(
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", "tests")
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
 
 
 def test_the_guides_several_registrations_stand_side_by_side(tmp_path: Path, write: Write, package: str) -> None:

@@ -1,0 +1,190 @@
+"""Inviting somebody of another workspace: from one to the other and back, by internal calls, and what each learns."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tenantry import Platform, db
+from tenantry.organizations import Membership
+from tenantry.testing import TenantClient, mails_of
+from tenantry.times import now
+from tenantry.users import User
+
+
+@pytest.fixture
+def tenants_toml() -> str:
+    return """
+[defaults]
+languages = ["en", "de"]
+[tenants.acme]
+title = "Acme"
+path = "/acme"
+partners = ["globex"]
+[tenants.globex]
+title = "Globex"
+hosts = ["globex.localhost"]
+languages = ["de", "en"]
+partners = ["acme"]
+[tenants.alone]
+path = "/alone"
+"""
+
+
+def invite(acme: TenantClient, username: str = "zoe", role: str = "member") -> Any:
+    """As ada, the owner of a new organization of acme, invite somebody of globex."""
+    acme.log_in("ada")
+    made = acme.submit("/projects/organizations/new", {"name": "Rockets"})
+    path = made.headers["Location"].removeprefix("/acme")
+    assert "Invite somebody of another workspace" in acme.get(path).text
+    return acme.submit(f"{path}partners", {"workspace": "globex", "username": username, "role": role})
+
+
+def link_of(platform: Platform) -> str:
+    (mail,) = mails_of(platform, "globex")
+    found = re.search(r"http://globex\.localhost(/projects/partners/\S+)", mail.get_body(("plain",)).get_content())
+    assert found
+    return found[1]
+
+
+def members(platform: Platform) -> dict[str, str]:
+    with platform.tenant("acme"):
+        chosen = (
+            Membership.unscoped()
+            .join(User, User.id == Membership.user_id)
+            .with_only_columns(User.username, Membership.role)
+        )
+        return {row.username: row.role for row in db.session.execute(chosen)}
+
+
+def test_there_and_back(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    assert invite(acme).status_code == 302
+    (mail,) = mails_of(platform, "globex")
+    assert mail["To"] == "zoe@example.com"
+    assert "Ada von Acme lädt Sie" in mail.get_body(("plain",)).get_content(), (
+        "in the look and language of her workspace"
+    )
+    path = link_of(platform)
+    page = globex.get(path)
+    assert "erfährt Acme Ihren Namen" in page.text
+    assert members(platform) == {"ada": "owner"}
+    joined = globex.submit(path)
+    assert joined.status_code == 200
+    assert 'href="http://localhost/acme/projects/"' in joined.text
+    assert members(platform) == {"ada": "owner", "zoe": "member"}
+    (welcome,) = mails_of(platform, "acme")
+    assert welcome["To"] == "zoe@example.com"
+    reset = re.search(r"http://localhost/acme(/accounts/reset/\S+)", welcome.get_body(("plain",)).get_content())
+    assert reset
+    password = "a long enough sentence"
+    assert acme.submit(reset[1], {"password": password}).status_code == 302
+    stranger = TenantClient(platform, platform.registry["acme"])
+    stranger.submit("/accounts/log-in", {"login": "zoe", "password": password})
+    assert "Rockets" in stranger.get("/projects/").text
+
+
+def test_it_works_once(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    invite(acme)
+    path = link_of(platform)
+    assert globex.submit(path).status_code == 200
+    with platform.tenant("acme"):
+        db.session.delete(db.session.scalars(Membership.unscoped().where(Membership.role == "member")).one())
+    assert globex.submit(path).status_code == 404
+    assert members(platform) == {"ada": "owner"}
+
+
+def test_only_the_one_who_was_invited_accepts(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    invite(acme)
+    path = link_of(platform)
+    globex.log_in("mallory", "admin")
+    assert globex.get(path).status_code == 404
+    assert acme.get(path).status_code == 404, "and nowhere else"
+    assert globex.get(f"{path}x").status_code == 404
+
+
+@pytest.mark.parametrize("username", ["nobody", "bob"])
+def test_whether_there_is_such_a_user_is_not_told(
+    platform: Platform, acme: TenantClient, globex: TenantClient, username: str
+) -> None:
+    globex.log_in("zoe")
+    globex.log_in("bob")
+    with platform.tenant("globex"):
+        db.session.scalars(select(User).where(User.username == "bob")).one().blocked_at = now()
+    told = []
+    for name in ("zoe", username):
+        answer = invite(acme, name)
+        page = acme.get(answer.headers["Location"].removeprefix("/acme"))
+        told.append((answer.status_code, re.search(r'class="flash success"[^<]*<', page.text)[0]))  # type: ignore[index]
+    assert told[0] == told[1]
+    assert "If there is somebody of that name" in told[0][1]
+    assert [mail["To"] for mail in mails_of(platform, "globex")] == ["zoe@example.com"]
+
+
+def test_an_inviter_who_may_not_any_more(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    invite(acme)
+    path = link_of(platform)
+    with platform.tenant("acme"):
+        db.session.scalars(select(User).where(User.username == "ada")).one().blocked_at = now()
+    assert globex.submit(path).status_code == 404
+    assert members(platform) == {"ada": "owner"}
+
+
+def test_an_account_that_is_there_is_used_and_keeps_what_it_is(
+    platform: Platform, acme: TenantClient, globex: TenantClient
+) -> None:
+    globex.log_in("zoe")
+    with platform.tenant("acme"):
+        db.session.add(User(username="zoe2", email="zoe@example.com", name="Z", role="staff", activated_at=now()))
+    invite(acme)
+    assert globex.submit(link_of(platform)).status_code == 200
+    assert members(platform) == {"ada": "owner", "zoe2": "member"}
+    assert mails_of(platform, "acme") == []
+
+
+def test_a_name_that_is_taken_gets_another(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    with platform.tenant("acme"):
+        db.session.add(User(username="zoe", email="other@example.com", name="Z", activated_at=now()))
+    invite(acme)
+    assert globex.submit(link_of(platform)).status_code == 200
+    assert re.fullmatch(r"zoe-[0-9a-f]{6}", next(name for name in members(platform) if name != "ada"))
+
+
+def test_only_an_owner_invites_and_only_where_there_are_partners(platform: Platform, acme: TenantClient) -> None:
+    from tenantry.testing import client_of
+
+    invite(acme)
+    acme.log_in("bob")
+    assert acme.get("/projects/organizations/1/partners").status_code == 404
+    alone = client_of(platform, "alone")
+    alone.log_in("ada")
+    alone.submit("/projects/organizations/new", {"name": "x"})
+    assert alone.get("/projects/organizations/1/partners").status_code == 404
+    assert "another workspace" not in alone.get("/projects/organizations/1/").text
+
+
+def test_a_token_of_the_one_is_no_token_of_the_other(
+    platform: Platform, acme: TenantClient, globex: TenantClient
+) -> None:
+    """What acme signed for globex to pass on is accepted by acme alone, from globex alone, for that user alone."""
+    from tenantry import services, signing
+
+    globex.log_in("zoe")
+    invite(acme)
+    with platform.tenant("acme"):
+        token = signing.sign("partner invitation", [1, "owner", "globex", "zoe", 1], 60)
+    told = {"token": token, "username": "zoe", "name": "Z", "email": "z@x.example", "language": None}
+    with platform.tenant("globex"):
+        assert services.call("acme", "/projects/-/acceptances", {**told, "username": "bob"}).status_code == 404
+        forged = signing.sign("partner invitation", [1, "owner", "globex", "zoe", 1], 60)
+        assert services.call("acme", "/projects/-/acceptances", {**told, "token": forged}).status_code == 404
+        assert services.call("acme", "/projects/-/acceptances", {"token": token}).status_code == 422
+        assert services.call("acme", "/projects/-/acceptances", told).status_code == 200
+    assert members(platform) == {"ada": "owner", "zoe": "owner"}
