@@ -139,7 +139,6 @@ def test_the_guides_small_blueprint_passes_its_own_tests(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     pytester.path.joinpath("set_of_the_guide", "__init__.py").touch()
-    pytester.path.joinpath("set_of_the_guide", "api.py").write_text("from blueprints.api import bp as bp")
     pytester.makeconftest(
         """
         import pytest
@@ -150,7 +149,7 @@ def test_the_guides_small_blueprint_passes_its_own_tests(
         def tenants_toml():
             from tenantry.testing import TWO_TENANTS
 
-            listed = ", ".join(f'"{name}:bp"' for name in ("set_of_the_guide.notes", "blueprints.accounts"))
+            listed = ", ".join(f'"{name}:bp"' for name in ("set_of_the_guide.notes", "blueprints.accounts", "blueprints.api"))
             return f"[platform]\\nblueprints = [{listed}]\\n" + TWO_TENANTS.replace('sections = ["help", "faq"]', "")
         """
     )
