@@ -4,6 +4,8 @@ PORT ?= 8000
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Processes that run tests; 0 is this one alone.
+JOBS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: serve test bench lint clean lock docs
@@ -13,8 +15,13 @@ serve: .venv/serve
 	@TENANTRY_ENV=$${TENANTRY_ENV:-development} TENANTRY_PORT=$(PORT) PYTHONUNBUFFERED=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
 		exec $(BIN)/honcho --no-prefix start --port $(PORT)
 
+# In parallel, as many tests wait for a process or a clock, and each file in one process, as its tests share servers. Their
+# files are in memory where that has room, as they make thousands of databases, each of which would wait for the disk; and
+# compiled code is kept, as they start hundreds of processes.
+SHM = $(shell test -w /dev/shm && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 test: .venv/dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(if $(SHM),TMPDIR=$${TMPDIR:-$(SHM)}) \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: .venv/dev
 	@$(BIN)/python -m bench $(ARGS)

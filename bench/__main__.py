@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import accounts, build, databases, dispatch, instructions, memory, pages, report, scale
+from . import accounts, api, build, databases, dispatch, instructions, memory, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -17,6 +17,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "databases": databases.run,
     "memory": memory.run,
     "accounts": accounts.run,
+    "api": api.run,
 }
 
 
@@ -27,7 +28,7 @@ def main(names: list[str]) -> None:
         print(f"There is no benchmark '{unknown[0]}'; expected some of: {', '.join(_BENCHMARKS)}", file=sys.stderr)
         sys.exit(2)
     chosen = names or list(_BENCHMARKS)
-    if {"pages", "scale"} & set(chosen):
+    if {"pages", "scale", "api"} & set(chosen):
         require_wrk()  # before minutes are spent on the others
     for name in chosen:
         _BENCHMARKS[name]()

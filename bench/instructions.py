@@ -1,22 +1,21 @@
 """What a request costs in instructions of the processor, which no other program on the machine can change.
 
-Valgrind's callgrind counts them. Each side is a process that calls its WSGI application; what is counted lies between
-the entry and the exit of one C function of Python, ``_PyEval_CallTracing``, which nothing else uses. A page is asked
-for N, 2 N and 3 N times: the differences ÷ N are what a request costs, without what is around them.
+Valgrind's callgrind counts them, see :mod:`bench.callgrind`. Each side is a process that calls its WSGI application.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .common import load_average, ratios, spread, write
+from .callgrind import COUNTED_FUNCTION, SEED, count_pages
+from .common import load_average, ratios, write
 from .sites import plain_database
 from .tenants import Door, write_config
 from .visits import PAGES
@@ -28,12 +27,9 @@ REQUESTS = 40
 PROFILED = 1_000
 #: The pages of which is shown where their time goes.
 PROFILED_PAGES = ("hello", "database read")
-#: Seeds Python's hashes, so that its dictionaries and sets are the same in each run.
-_SEED = {"PYTHONHASHSEED": "0"}
 _DOOR = Door("/bench", "bench")
 #: Side to the pages that it has, and the prefix of their paths.
 _SIDES = {"bare": (("hello",), ""), "plain": (tuple(PAGES), ""), "tenantry": (tuple(PAGES), _DOOR.path)}
-_COUNTED_FUNCTION = "_PyEval_CallTracing"
 
 
 def run(requests: int = REQUESTS, profiled: int = PROFILED) -> dict[str, Any] | None:
@@ -61,7 +57,7 @@ def run(requests: int = REQUESTS, profiled: int = PROFILED) -> dict[str, Any] | 
 
 def _prepare(folder: Path) -> dict[str, str]:
     """Make the databases of both sides. Return the environment that the processes need."""
-    config = {"TENANTRY_CONFIG": str(write_config(folder, [_DOOR])), "TENANTRY_ENV": "production", **_SEED}
+    config = {"TENANTRY_CONFIG": str(write_config(folder, [_DOOR])), "TENANTRY_ENV": "production", **SEED}
     with _start("tenantry", config) as worker:
         settings = worker.ask("ask", path="/database/settings")["body"]
     return {**config, **plain_database(folder, settings.encode())}
@@ -79,39 +75,16 @@ def _count(folder: Path, environment: dict[str, str], requests: int) -> dict[str
     if all(found.values()):
         return found
     print(
-        f"The instruction benchmark is left out: this Python hides {_COUNTED_FUNCTION} from valgrind.", file=sys.stderr
+        f"The instruction benchmark is left out: this Python hides {COUNTED_FUNCTION} from valgrind.", file=sys.stderr
     )
     return None
 
 
 def _count_side(folder: Path, side: str, environment: dict[str, str], requests: int) -> dict[str, dict[str, Any]]:
-    pages, times = _SIDES[side][0], (1, 2, 3)
-    out = folder / f"callgrind.{side}"
-    with _start(side, environment, *_callgrind(out)) as worker:
-        for page in pages:
-            print(f"instructions: {side}, {page}", flush=True)
-            worker.ask("count", page=page, counts=[number * requests for number in times])
-    counted = [total for total in _totals(out) if total]
-    if len(counted) != len(pages) * len(times):
-        return {}
-    found = {}
-    for number, page in enumerate(pages):
-        once, twice, thrice = counted[number * len(times) : (number + 1) * len(times)]
-        found[page] = spread([(twice - once) / requests, (thrice - twice) / requests], 0)
-    return found
+    def start(through: Sequence[str]) -> Worker:
+        return _start(side, environment, *through)
 
-
-def _callgrind(out: Path) -> Iterator[str]:
-    """Return the command that counts what lies in the function, and writes each of its calls to a file of its own."""
-    yield from ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no")
-    yield from (f"--toggle-collect={_COUNTED_FUNCTION}", f"--dump-after={_COUNTED_FUNCTION}")
-
-
-def _totals(out: Path) -> Iterator[int]:
-    """Return the instructions of each call, in turn."""
-    for file in sorted(out.parent.glob(f"{out.name}.*"), key=lambda file: int(file.suffix[1:])):
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        yield from (int(line.split()[1]) for line in lines if line.startswith("totals:"))
+    return count_pages(start, folder / f"callgrind.{side}", _SIDES[side][0], requests)
 
 
 def _summarise(page: str, counts: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:

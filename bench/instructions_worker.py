@@ -9,21 +9,22 @@ import re
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import create_environ
 
 from . import apps
 from .common import ROOT
-from .visits import DATABASE_PAGES, PAGES
+from .visits import DATABASE_PAGES, PAGES, Page
 from .workers import Answers, answer_questions
+from .wrk import NONE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 #: Requests before anything is counted, so that what is made once is there.
-_WARM = 20
+WARM = 20
 _LIBRARY = re.compile(r"/site-packages/(\w+)")
 #: What a browser sends, as a longer environ is more to read.
 _HEADERS = {
@@ -40,10 +41,14 @@ class Pages:
 
     :param side: ``bare``, ``plain`` or ``tenantry``.
     :param prefix: stands before the path of each page.
+    :param book: the pages by name.
+    :param headers: sent with every request, beside a browser's.
     """
 
-    def __init__(self, side: str, prefix: str = "") -> None:
-        self._side, self._prefix = side, prefix
+    def __init__(
+        self, side: str, prefix: str = "", *, book: Mapping[str, Page] = PAGES, headers: Mapping[str, str] = NONE
+    ) -> None:
+        self.side, self._prefix, self._book, self._headers = side, prefix, book, headers
         self._apps: dict[str, WSGIApplication] = {}
 
     def ask(self, path: str) -> Answers:
@@ -53,18 +58,18 @@ class Pages:
     def count(self, page: str, counts: list[int]) -> Answers:
         """Ask for a page so many times, then so many; each in a C function by which the profiler knows it."""
         app, environ = self._app(page), self._environ(page)
-        self._serve(app, environ, _WARM)
+        self._serve(app, environ, WARM)
         for number in counts:
             gc.collect()
             gc.freeze()  # what is there already must not be looked through at a time that chance decides
             bodies = sys.call_tracing(self._serve, (app, environ, number))
-            assert all(PAGES[page].holds in body for body in bodies), f"the page '{page}' is {bodies[-1]!r}"
+            assert all(self._book[page].holds in body for body in bodies), f"the page '{page}' is {bodies[-1]!r}"
         return {}
 
     def profile(self, page: str, requests: int) -> Answers:
         """Return where a page's time goes, and its calls of Python functions a request, by library."""
         app, environ = self._app(page), self._environ(page)
-        self._serve(app, environ, _WARM)
+        self._serve(app, environ, WARM)
         profile = cProfile.Profile(builtins=False)  # what C functions take is then their caller's
         profile.runcall(self._serve, app, environ, requests)
         seconds: Counter[str] = Counter()
@@ -78,17 +83,29 @@ class Pages:
             name: {"share": taken / total, "calls": calls[name] / requests} for name, taken in seconds.most_common()
         }
 
+    def tasks(self) -> dict[str, Callable[..., Answers]]:
+        """What a worker's process is asked for."""
+        return {"ask": self.ask, "count": self.count, "profile": self.profile}
+
+    def name_of_app(self, page: str) -> str:
+        """Return the name in :mod:`bench.apps` of the app that has a page."""
+        return "plain_database" if self.side == "plain" and page in DATABASE_PAGES else self.side
+
+    def make_app(self, page: str) -> WSGIApplication:
+        """Return a new app that has a page."""
+        make: Callable[[], WSGIApplication] = getattr(apps, self.name_of_app(page))
+        return make()
+
     def _app(self, page: str) -> WSGIApplication:
         """Return the app that has a page, made when it is first asked for."""
-        name = "plain_database" if self._side == "plain" and page in DATABASE_PAGES else self._side
+        name = self.name_of_app(page)
         if name not in self._apps:
-            make: Callable[[], WSGIApplication] = getattr(apps, name)
-            self._apps[name] = make()
+            self._apps[name] = self.make_app(page)
         return self._apps[name]
 
     def _environ(self, page: str) -> WSGIEnvironment:
-        path, method = self._prefix + PAGES[page].path, PAGES[page].method
-        environ = create_environ(path, method=method, headers=_HEADERS)
+        path, method = self._prefix + self._book[page].path, self._book[page].method
+        environ = create_environ(path, method=method, headers={**_HEADERS, **self._headers})
         if page == "session":
             environ["HTTP_COOKIE"] = self._cookie(environ)
         return environ
@@ -137,5 +154,4 @@ def _library(file: str) -> str:
 
 
 if __name__ == "__main__":
-    pages = Pages(*sys.argv[1:])
-    answer_questions({"ask": pages.ask, "count": pages.count, "profile": pages.profile})
+    answer_questions(Pages(*sys.argv[1:]).tasks())

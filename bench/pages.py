@@ -44,7 +44,7 @@ def run(rounds: int = ROUNDS, slices: int = SLICES) -> dict[str, Any]:
         for number in range(rounds):
             print(f"pages: round {number + 1} of {rounds}", flush=True)
             with serve_sites(Path(name)) as sites:
-                _measure_round(sites, slices, number % 2 == 1, taken)
+                measure_round(sites, slices, number % 2 == 1, taken)
                 database = json.loads(sites[0].database_settings())
     settings = shipped_settings()
     result = {
@@ -57,27 +57,42 @@ def run(rounds: int = ROUNDS, slices: int = SLICES) -> dict[str, Any]:
             "seconds": SECONDS,
             "where": "the same machine, over loopback",
         },
-        "pages": [_summarise(page, count, taken) for page in PAGES for count in CONNECTIONS],
+        "pages": [summarise(page, count, taken) for page in PAGES for count in CONNECTIONS],
     }
     write("pages", result)
     return result
 
 
-def _measure_round(sites: list[Site], slices: int, reverse: bool, taken: Taken) -> None:
+def measure_round(
+    sites: list[Site],
+    slices: int,
+    reverse: bool,
+    taken: Taken,
+    *,
+    counts: tuple[int, ...] = CONNECTIONS,
+    seconds: int = SECONDS,
+) -> None:
+    """Measure all pages of all sites, and add to ``taken`` what was measured.
+
+    :param reverse: whether the sites' order is the other way round.
+    :param counts: numbers of connections.
+    :param seconds: of load in a slice.
+    """
     for site in sites:
         for page in site.pages:
             # With the most connections, as few of them may all come to one worker, and the other would stay cold.
-            site.load(page, max(CONNECTIONS), SECONDS)
-    for page, connections in product(PAGES, CONNECTIONS):
+            site.load(page, max(counts), seconds)
+    for page, connections in product(sites[0].pages, counts):
         having = [site for site in sites if page in site.pages]
         found: dict[str, list[Measured]] = {site.variant: [] for site in having}
         for site in (having[::-1] if reverse else having) * slices:
-            found[site.variant].append(site.load(page, connections, SECONDS))
+            found[site.variant].append(site.load(page, connections, seconds))
         for variant, each in found.items():
             taken.setdefault((page, connections, variant), []).append(Measured.together(each))
 
 
-def _summarise(page: str, connections: int, taken: Taken) -> dict[str, Any]:
+def summarise(page: str, connections: int, taken: Taken) -> dict[str, Any]:
+    """Return the spreads of what was measured of a page, by side, and the ratios and gaps between the sides."""
     found = {name: each for (p, c, name), each in taken.items() if (p, c) == (page, connections)}
     rates, cpu = _spreads(found, lambda one: one.load.rate, 1), _spreads(found, lambda one: one.cpu, 1)
     return {

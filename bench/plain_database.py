@@ -44,7 +44,7 @@ def make_app() -> Flask:
     db.init_app(app)
     app.register_blueprint(DatabasePages(db.session, Row, Counter, commit=db.session.commit).make_blueprint())
     with app.app_context():
-        _set_up(db.engine, json.loads(os.environ[SETTINGS]))
+        set_up(db.engine, json.loads(os.environ[SETTINGS]))
     return app
 
 
@@ -56,7 +56,9 @@ def fill(app: Flask) -> None:
         db.session.commit()
 
 
-def _set_up(engine: Engine, settings: dict[str, Any]) -> None:
+def set_up(engine: Engine, settings: dict[str, Any]) -> None:
+    """Give each new connection these settings."""
+
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, record: object) -> None:
         for name, value in settings.items():

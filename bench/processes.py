@@ -44,6 +44,38 @@ def memory(pid: int) -> Memory:
     return Memory(found["Private_Clean"] + found["Private_Dirty"], found["Pss"], found["Rss"])
 
 
+def holder_of(parent: int, port: int, client_port: int) -> int:
+    """Return which child of a process has accepted a connection over the loopback, by the ports of its two ends.
+
+    :raises StopIteration: if none has.
+    """
+    ends = (f"0100007F:{port:04X}", f"0100007F:{client_port:04X}")
+    lines = Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
+    inode = next(fields[9] for fields in map(str.split, lines) if (fields[1], fields[2]) == ends)
+    links = (link for pid in children(parent) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return next(int(link.parts[2]) for link in links if os.readlink(link) == f"socket:[{inode}]")
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process now, in KiB."""
+    return _status_kib(pid, "VmRSS")
+
+
+def most_resident(pid: int) -> int:
+    """Return the largest resident memory that a process ever had, or since it was set back, in KiB."""
+    return _status_kib(pid, "VmHWM")
+
+
+def reset_most_resident(pid: int) -> None:
+    """Let the largest resident memory of a process be what it has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _status_kib(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
 def _processes() -> Iterator[tuple[int, list[str]]]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         if fields := _fields(stat):

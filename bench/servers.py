@@ -76,11 +76,11 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "platform"))), **more}
 
 
-def ask(port: int, path: str, cookie: str = "", method: str = "GET") -> Answer:
+def ask(port: int, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
     """Return the answer to one request without a body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(method, path, headers={"Cookie": cookie} if cookie else {})
+        connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:

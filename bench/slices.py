@@ -35,7 +35,7 @@ class Slice:
 
     :ivar counted: what its script counted.
     :ivar cpu: processor time of the workers, in microseconds an answer.
-    :ivar even: whether it went on to its end and all workers had their share.
+    :ivar even: whether it went on to its end, with answers, and all workers had their share.
     """
 
     counted: dict[str, Any]
@@ -43,11 +43,11 @@ class Slice:
     even: bool
 
 
-def run_evenly(server: Server, start: Callable[[], subprocess.Popen[str]]) -> list[Slice]:
+def run_evenly(server: Server, start: Callable[[], subprocess.Popen[str]], attempts: int = ATTEMPTS) -> list[Slice]:
     """Run wrk until a slice is even. Return all slices, the one that counts at the end."""
     slices: list[Slice] = []
-    while len(slices) < ATTEMPTS and not (slices and slices[-1].even):
-        slices.append(_measure_once(server, start, patient=len(slices) == ATTEMPTS - 1))
+    while len(slices) < attempts and not (slices and slices[-1].even):
+        slices.append(_measure_once(server, start, patient=len(slices) == attempts - 1))
     return slices
 
 
@@ -60,7 +60,8 @@ def _measure_once(server: Server, start: Callable[[], subprocess.Popen[str]], pa
         process.send_signal(signal.SIGINT)  # it ends within a tenth of a second, and says what it has counted
     counted = finish(process)
     used = _used(server, before)
-    return Slice(counted, sum(used) / max(counted["requests"], 1) * 1e6, hopeful and _is_even(used))
+    counts = hopeful and counted["requests"] > 0 and _is_even(used)
+    return Slice(counted, sum(used) / max(counted["requests"], 1) * 1e6, counts)
 
 
 def _begins_evenly(server: Server, before: dict[int, float], process: subprocess.Popen[str]) -> bool:

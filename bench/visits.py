@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
 from .servers import Answer, Server, ask
-from .slices import Slice, run_evenly
+from .slices import ATTEMPTS, Slice, run_evenly
 from .wrk import Load, read_load, start
 
 
@@ -83,6 +84,8 @@ class Site:
     :ivar prefix: stands before the path of each page.
     :ivar pages: the names of those it has.
     :ivar cookie: the session cookie that it gave.
+    :ivar book: the pages by name.
+    :ivar headers: sent with every request.
     """
 
     variant: str
@@ -90,10 +93,12 @@ class Site:
     prefix: str
     pages: tuple[str, ...]
     cookie: str = ""
+    book: Mapping[str, Page] = field(default_factory=lambda: PAGES)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, page: str, cookie: str = "") -> Answer:
         """Ask for one page once."""
-        return self._ask(PAGES[page].path, PAGES[page].method, cookie)
+        return self._ask(self.book[page].path, self.book[page].method, cookie)
 
     def database_settings(self) -> bytes:
         """Return the settings of the connections that its pages get, as JSON."""
@@ -101,7 +106,7 @@ class Site:
 
     def load(self, page: str, connections: int, seconds: int) -> Measured:
         """Measure one page, as a client that has a session where the page uses one."""
-        if PAGES[page].method == "GET":
+        if self.book[page].method == "GET":
             return Measured.of(self._load(page, connections, seconds))
         before = self._count_now()
         slices = self._load(page, connections, seconds)
@@ -113,11 +118,17 @@ class Site:
         return replace(Measured.of(slices), lost=lost, unasked=unasked)
 
     def _load(self, page: str, connections: int, seconds: int) -> list[Slice]:
-        cookie = self.cookie if page == "session" else ""
-        address = f"http://127.0.0.1:{self.server.port}{self.prefix}{PAGES[page].path}"
+        headers = self._headers(self.cookie if page == "session" else "")
+        path, method = self.book[page].path, self.book[page].method
+        address = f"http://127.0.0.1:{self.server.port}{self.prefix}{path}"
+        # One connection comes to one worker, whatever is tried.
+        attempts = ATTEMPTS if connections > 1 else 1
         return run_evenly(
-            self.server, lambda: start(address, connections, seconds, [PAGES[page].method], cookie=cookie)
+            self.server, lambda: start(address, connections, seconds, [method], headers=headers), attempts
         )
+
+    def _headers(self, cookie: str) -> dict[str, str]:
+        return {**self.headers, **({"Cookie": cookie} if cookie else {})}
 
     def _count(self) -> int:
         """Return how many writes there were, once it stands still."""
@@ -131,4 +142,4 @@ class Site:
         return int(self._ask("/database/count").body)
 
     def _ask(self, path: str, method: str = "GET", cookie: str = "") -> Answer:
-        return ask(self.server.port, self.prefix + path, cookie, method)
+        return ask(self.server.port, self.prefix + path, self._headers(cookie), method)

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 #: Asks for one address, and counts.
 REPORT = Path(__file__).with_name("wrk_report.lua")
+#: No headers beside wrk's own.
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,12 @@ def wrk_version() -> str:
     return found[0] if found else "unknown"
 
 
-def load(url: str, connections: int, seconds: int, cookie: str = "", method: str = "GET") -> Load:
+def load(url: str, connections: int, seconds: int, headers: Mapping[str, str] = NONE, method: str = "GET") -> Load:
     """Ask for ``url`` on so many connections at once, kept alive, for so many seconds.
 
-    :param cookie: sent with every request, as it is.
+    :param headers: sent with every request.
     """
-    return read_load(finish(start(url, connections, seconds, [method], cookie=cookie)))
+    return read_load(finish(start(url, connections, seconds, [method], headers=headers)))
 
 
 def start(
@@ -65,14 +68,15 @@ def start(
     arguments: Sequence[str] = (),
     *,
     script: Path = REPORT,
-    cookie: str = "",
+    headers: Mapping[str, str] = NONE,
 ) -> subprocess.Popen[str]:
     """Let wrk begin, in one thread.
 
     :param arguments: for the script, which prints what it counted as JSON in its last line.
+    :param headers: sent with every request.
     """
-    header = ["-H", f"Cookie: {cookie}"] if cookie else []
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), *header, url, "--", *arguments]
+    sent = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), *sent, url, "--", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -127,7 +127,7 @@ QUERIES: dict[str, Callable[[Any], Any]] = {
     "common table": lambda m: db.session.scalars(select(aliased(m, select(m).cte()))).all(),
     "union": lambda m: db.session.scalars(select(m).from_statement(union(select(m), select(m)))).all(),
     "join": lambda m: db.session.scalars(select(m).join(User, User.id > 0).distinct()).all(),
-    "returning": lambda m: db.session.scalars(update(m).values(id=m.id).returning(m)).all(),
+    "returning": lambda m: db.session.scalars(update(m).values(created_at=m.created_at).returning(m)).all(),
 }
 COUNTS: dict[str, Callable[[Any], Any]] = {
     "count": lambda m: select(func.count()).select_from(m),
@@ -170,7 +170,7 @@ class TestEveryModel:
     def test_changing_and_deleting_at_once(self, platform: Platform, as_ada: None, model: Any) -> None:
         others = unscoped(select(func.count(model.id)).where(model.scope_column() == 2), "to compare")
         before = db.session.scalar(others)
-        assert db.session.execute(update(model).values(id=model.id)).rowcount == len(
+        assert db.session.execute(update(model).values(created_at=model.created_at)).rowcount == len(
             db.session.scalars(select(model)).all()
         )
         db.session.execute(delete(model))
@@ -230,6 +230,38 @@ class TestEveryModel:
         with platform.tenant("acme"):
             assert [owned(row) for row in db.session.scalars(select(model)) if owned(row)] == [], "nobody asks"
             assert {owned(row) for row in db.session.scalars(model.unscoped())} - {None} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(
+            lambda: select(User.username, Task.title).join(Task, Task.assignee_id == User.id, full=True), id="full join"
+        ),
+        pytest.param(lambda: text("SELECT * FROM main.project"), id="a schema before the name"),
+        pytest.param(
+            lambda: text("SELECT * FROM project /* project.organization_id IN (what is mine) */"), id="a comment"
+        ),
+        pytest.param(lambda: text("CREATE TEMP TABLE leak AS SELECT 1"), id="what stays in the connection"),
+        pytest.param(lambda: update(Membership).values(organization_id=1, role="owner"), id="moved by an update"),
+        pytest.param(lambda: update(Event).where(Event.id > 0).values(organization_id=None), id="given to everybody"),
+    ],
+)
+def test_ways_around_it_are_refused(platform: Platform, as_ada: None, statement: Callable[[], Any]) -> None:
+    with pytest.raises(UnfilteredQuery):
+        db.session.execute(statement())
+
+
+def test_nobody_else_is_made_the_asker_by_a_parameter(platform: Platform, as_ada: None) -> None:
+    for name in ("tenantry_asker", "asker", "user_id"):
+        assert [row.name for row in db.session.scalars(select(Project), {name: 2})] == ["ada's project"]
+
+
+def test_a_flush_reads_nothing_of_others(platform: Platform, as_ada: None) -> None:
+    others = select(Task.__table__.c.title).where(Task.__table__.c.id == 2).scalar_subquery()
+    db.session.scalars(select(Project)).one().name = others  # type: ignore[assignment]  # as SQL
+    with pytest.raises(UnfilteredQuery):
+        db.session.flush()
 
 
 def test_exists_is_refused_or_filtered(platform: Platform, as_ada: None) -> None:

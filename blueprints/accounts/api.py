@@ -211,14 +211,12 @@ def list_tokens() -> Select[ApiToken]:
     return _mine()
 
 
-@api_bp.post("/tokens", body=TokenIn, returns=TokenMade, status=201, secret=True)
+@api_bp.post("/tokens", body=TokenIn, returns=TokenMade, status=201, secret=True, password=True)
 def create_token(data: TokenIn) -> ApiResult:
     """Make a token, with your password: HTTP Basic. A token cannot make another.
 
     What it is, is said this once, and nowhere kept.
     """
-    if current_user.via != "password":
-        raise ApiException(403, "A token is made with your user name and password, by HTTP Basic.")
     count = db.session.scalar(select(func.count(ApiToken.id)).where(ApiToken.user_id == current_user.id)) or 0
     if count >= MOST_TOKENS:
         raise ApiException(409, f"You have {count} tokens, which is the most there can be. Delete one first.")

@@ -19,4 +19,4 @@ add_to_navigation(bp, title="Projects")
 
 __all__ = ["api_bp", "bp"]
 
-from . import boards, comments, organizations, partners, tasks  # noqa: E402, F401  # they need bp
+from . import boards, comments, members, organizations, partners, tasks  # noqa: E402, F401  # they need bp

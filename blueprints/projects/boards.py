@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort, current_app, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from tenantry import db, forms, gettext
@@ -16,7 +16,8 @@ from tenantry.users import session_required
 
 from . import bp, services
 from .api.schemas import TaskOut
-from .forms import ProjectForm, TaskForm, base_of, state_names
+from .finding import find_project_to_work_in, part_of
+from .forms import ProjectForm, base_of, people_of, state_names
 from .models import STATES, Project, State, Task
 from .words import script_words
 
@@ -32,7 +33,7 @@ def new_project() -> Any:
     form = ProjectForm()
     if not form.validate_on_submit():
         return form.shown_by("projects/edit_project.html", organization=found, project=None)
-    made = services.create_project(found, form.typed("name"), form.typed("description"))
+    made = services.create_project(found, **form.values)
     flash(gettext("The project has been created."), "success")
     return redirect(url_for(".board", project_id=made.id))
 
@@ -41,7 +42,8 @@ def new_project() -> Any:
 @session_required
 def board(project_id: int) -> str:
     found = services.find(Project, project_id)
-    may_work = services.may(found.organization_id, "member") and not found.is_archived
+    is_member = services.may(found.organization_id, "member")
+    may_work = is_member and not found.is_archived
     return render_template(
         "projects/board.html",
         project=found,
@@ -49,12 +51,12 @@ def board(project_id: int) -> str:
         columns={state: _tasks_in(found, state) for state in STATES},
         counts=_counts(found),
         states=state_names(),
-        form=TaskForm(found.organization_id, formdata=None) if may_work else None,
+        is_member=is_member,
         may_work=may_work,
         may_manage=services.may(found.organization_id, "owner"),
         script=_for_script(found) if may_work and "projects_api.list_tasks" in current_app.view_functions else None,
         most=ON_A_BOARD,
-        etag=etag,
+        etag=_etag,
     )
 
 
@@ -65,21 +67,23 @@ def _for_script(found: Project) -> dict[str, Any]:
         "tasks": url_for("projects_api.list_tasks"),
         "csrf": forms.csrf_token(),
         "page": url_for(".task", task_id=0),
+        "most": ON_A_BOARD,
         "states": state_names(),
+        "people": people_of(found.organization_id),
         "words": script_words(),
     }
 
 
-def etag(task: Task) -> str:
+def _etag(task: Task) -> str:
     """Return a task's entity tag, as the API has it."""
-    return etag_for(TaskOut, task)
+    return f'"{etag_for(TaskOut, task)}"'
 
 
 def _tasks_in(found: Project, state: State) -> Any:
-    return db.session.scalars(sorted_tasks(found, state).limit(ON_A_BOARD)).all()
+    return db.session.scalars(_sorted_tasks(found, state).limit(ON_A_BOARD)).all()
 
 
-def sorted_tasks(found: Project, state: State) -> Any:
+def _sorted_tasks(found: Project, state: State) -> Select[Any]:
     """Select of a project's tasks in a state: what is due first; of what is done, the newest first."""
     chosen = select(Task).where(Task.project_id == found.id, Task.state == state).options(joinedload(Task.assignee))
     if state == "done":
@@ -96,35 +100,21 @@ def _counts(found: Project) -> dict[str, int]:
 @session_required
 def tasks(project_id: int, state: State) -> str:
     found = services.find(Project, project_id)
-    number = min(max(1, request.args.get("page", 1, type=int)), 1000)
-    rows = db.session.scalars(sorted_tasks(found, state).limit(ON_A_BOARD + 1).offset((number - 1) * ON_A_BOARD)).all()
-    if not rows and number > 1:
-        abort(404)
-    return render_template(
-        "projects/tasks.html",
-        project=found,
-        state=state,
-        states=state_names(),
-        tasks=rows[:ON_A_BOARD],
-        number=number,
-        has_more=len(rows) > ON_A_BOARD,
-    )
+    part = part_of(_sorted_tasks(found, state), ON_A_BOARD)
+    return render_template("projects/tasks.html", project=found, state=state, states=state_names(), part=part)
 
 
 @bp.route(f"/<{ID}:project_id>/edit", methods=["GET", "POST"])
 @session_required
 def edit_project(project_id: int) -> Any:
-    found = services.find(Project, project_id)
-    services.need(found.organization_id, "member")
+    found = find_project_to_work_in(project_id)
+    shown = {"project": found, "organization": found.organization}
     form = ProjectForm(obj=found, data={"base": base_of(found)})
-    if form.is_late(found):
-        form.base.data = base_of(found)
-        late = {"form": form, "project": found, "organization": found.organization, "late": found}
-        return render_template("projects/edit_project.html", **late), 409
     if not form.validate_on_submit():
-        return form.shown_by("projects/edit_project.html", organization=found.organization, project=found)
-    name = form.typed("name")
-    services.change(found, "project", name, name=name, description=form.typed("description"))
+        return form.shown_by("projects/edit_project.html", **shown)
+    if form.is_late(found):
+        return form.shown_late("projects/edit_project.html", found, **shown)
+    services.change(found, "project", form.typed("name"), **form.values)
     flash(gettext("The changes have been saved."), "success")
     return redirect(url_for(".board", project_id=found.id))
 
@@ -135,7 +125,10 @@ def edit_project(project_id: int) -> Any:
 def archive_project(project_id: int) -> Any:
     found = services.find(Project, project_id)
     services.need(found.organization_id, "member")
-    is_archived = request.form.get("state") == "archive"
+    state = request.form.get("state")
+    if state not in ("archive", "revive"):
+        abort(422)
+    is_archived = state == "archive"
     services.archive(found, is_archived)
     flash(
         gettext("The project is archived: it can be read, and not changed.")

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from tenantry import ApiException, current_tenant, db, gettext, mail, speaking
 from tenantry.events import record
 from tenantry.organizations import Membership, Organization, act_for, add_member, unscoped
 from tenantry.times import now
-from tenantry.users import RESERVED, Throttle, TooManyAttempts, User, find_account, is_username, sign_link
+from tenantry.users import RESERVED, Throttle, TooManyAttempts, User, fold_address, is_username, sign_link
 
 #: An invitation works once: longer than it is good for, nobody accepts it again.
 ONCE = Throttle("partner invitation", "1 per 30 day")
@@ -42,7 +42,9 @@ def join(token: str, organization_id: int, role: str, inviter_id: int, person: P
         ONCE.count(token)
     except TooManyAttempts:
         raise ApiException(404) from None
-    user = find_account(person.email) or _make_account(person)
+    email = _address(person)
+    _forget_unconfirmed(email)
+    user = db.session.scalar(select(User).where(User.email == email)) or _make_account(person, email)
     if not user.is_active:
         raise ApiException(404)
     act_for(organization_id, _WHY)
@@ -51,19 +53,35 @@ def join(token: str, organization_id: int, role: str, inviter_id: int, person: P
     return membership
 
 
+def _forget_unconfirmed(email: str) -> None:
+    """Remove a sign-up with this address that nobody has confirmed: whose it is, is known now."""
+    db.session.execute(delete(User).where(User.email == email, User.activated_at.is_(None)))
+
+
 def _looks_after(user_id: int, organization_id: int) -> bool:
     owns = (Membership.organization_id == organization_id, Membership.user_id == user_id, Membership.role == "owner")
     chosen = select(Membership.id).join(User, User.id == Membership.user_id)
     return db.session.scalar(unscoped(chosen.where(*owns, User.blocked_at.is_(None)), _WHY)) is not None
 
 
-def _make_account(person: Person) -> User:
+def _address(person: Person) -> str:
+    """Return the address that a partner tells, in its one form.
+
+    :raises ApiException: 404 if it is none.
+    """
+    try:
+        return fold_address(person.email)
+    except ValueError:
+        raise ApiException(404) from None
+
+
+def _make_account(person: Person, email: str) -> User:
     """Make an account whose address the other workspace has confirmed. Its owner sets a password by a link."""
     if current_tenant.sign_up == "closed":
         raise ApiException(404)
     user = User(
         username=_free_username(person.username),
-        email=person.email,
+        email=email,
         name=person.name,
         language=person.language if person.language in current_tenant.languages else None,
         is_public=False,

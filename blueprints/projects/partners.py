@@ -25,7 +25,15 @@ from tenantry.errors import BadToken, NotPartners, TenantUnavailable
 from tenantry.forms import Form
 from tenantry.forms import lazy_gettext as _
 from tenantry.organizations import Organization
-from tenantry.users import DeadLink, User, fold_username, session_required
+from tenantry.users import (
+    DeadLink,
+    Throttle,
+    TooManyAttempts,
+    User,
+    fold_username,
+    is_username,
+    session_required,
+)
 
 from . import bp, joining
 from .forms import role_names
@@ -33,6 +41,8 @@ from .services import find, need
 
 #: For how long an invitation is good.
 GOOD_FOR = timedelta(days=14)
+#: How many invitations somebody may send to partners, and get from them.
+INVITING, INVITED = Throttle("partner invitations by", "20 per hour"), Throttle("partner invitations to", "5 per hour")
 _PASSED_ON, _HELD = "partner invitation", "partner invitation held"
 
 Name = Annotated[Line, Field(max_length=200)]
@@ -84,8 +94,14 @@ def invite_partner(organization_id: int) -> Any:
     form = PartnerForm(data={"role": "member"})
     if not form.validate_on_submit():
         return form.shown_by("projects/invite_partner.html", organization=organization)
+    if not is_username(fold_username(form.typed("username"))):
+        form.refuse("username", gettext("This cannot be a username."))
+        return form.shown_by("projects/invite_partner.html", organization=organization)
     try:
         pass_on(organization, form.workspace.data, form.typed("username"), form.role.data)
+    except TooManyAttempts:
+        form.refuse("username", gettext("You have sent many invitations. Please try again later."))
+        return form.shown_by("projects/invite_partner.html", organization=organization)
     except (NotPartners, TenantUnavailable):
         form.refuse("workspace", gettext("This workspace cannot be reached at the moment. Please try again later."))
         return form.shown_by("projects/invite_partner.html", organization=organization)
@@ -97,14 +113,22 @@ def pass_on(organization: Organization, workspace: str, username: str, role: str
     """Ask a partner to pass an invitation on.
 
     :raises NotPartners: if it is none.
-    :raises TenantUnavailable: if it does not answer.
+    :raises TenantUnavailable: if it does not answer, or takes no invitations.
+    :raises TooManyAttempts: if this user has invited too many.
     """
     invitation = [organization.id, role, workspace, fold_username(username), current_user.id]
     token = signing.sign(_PASSED_ON, invitation, GOOD_FOR.total_seconds())
-    invited = Invited(
-        username=fold_username(username), organization=organization.name, inviter=current_user.name, token=token
-    )
-    services.call(workspace, "/projects/-/invitations", invited.model_dump())
+    invited = {
+        "username": fold_username(username),
+        "organization": organization.name,
+        "inviter": current_user.name,
+        "token": token,
+    }
+    INVITING.count(str(current_user.id))
+    db.commit_now()  # the attempt counts, whatever comes of it
+    answer = services.call(workspace, "/projects/-/invitations", invited)
+    if answer.status_code != 202:
+        raise TenantUnavailable(workspace, "it does not take invitations", 60.0)
 
 
 @bp.post("/-/invitations")
@@ -113,12 +137,21 @@ def pass_on(organization: Organization, workspace: str, username: str, role: str
 def receive_invitation(data: Invited) -> Any:
     """Pass on, as the other workspace, what a partner asks for."""
     user = db.session.scalar(select(User).where(User.username == data.username))
-    if user is not None and user.is_active:
+    if user is not None and user.is_active and _may_get_one_more(user):
         partner = services.calling_tenant()
         held = [partner.slug, user.id, data.organization, data.inviter, data.token]
         link = mail.link("projects.accept_partner", token=signing.sign(_HELD, held, GOOD_FOR.total_seconds()))
         joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
     return ApiResult({"passed_on": True}, 202)  # whether there is such a user, is nobody's business
+
+
+def _may_get_one_more(user: User) -> bool:
+    """Whether somebody has not got too many invitations already; who sends them is not told."""
+    try:
+        INVITED.count(str(user.id))
+    except TooManyAttempts:
+        return False
+    return True
 
 
 @bp.route("/partners/<token>", methods=["GET", "POST"])
@@ -132,9 +165,9 @@ def accept_partner(token: str) -> Any:
             "projects/accept_partner.html", partner=partner, organization=organization, inviter=inviter
         )
     me = db.session.get_one(User, current_user.id)
-    told = Accepted(token=theirs, username=me.username, name=me.name, email=me.email, language=me.language)
+    told = {"token": theirs, "username": me.username, "name": me.name, "email": me.email, "language": me.language}
     try:
-        answer = services.call(partner.slug, "/projects/-/acceptances", told.model_dump())
+        answer = services.call(partner.slug, "/projects/-/acceptances", told)
     except TenantUnavailable:
         flash(gettext("This workspace cannot be reached at the moment. Please try again later."), "error")
         return redirect(url_for(".accept_partner", token=token))

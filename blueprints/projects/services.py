@@ -19,6 +19,7 @@ from tenantry.organizations import (
     Organization,
     Scoped,
     add_member,
+    check_others,
     found_organization,
     remove_member,
     role_in,
@@ -33,6 +34,10 @@ M = TypeVar("M", bound=Scoped)
 
 class NotAMember(ValueError):
     """A task was to be given to somebody who does not belong to its organization."""
+
+
+class AlreadyAMember(ValueError):
+    """Somebody belongs to the organization already."""
 
 
 class Archived(ValueError):
@@ -90,7 +95,13 @@ def delete(row: Any, kind: str, title: str) -> None:
 
 
 def invite(organization: Organization, user: User, role: str) -> Membership:
-    """Let somebody of this workspace belong to an organization."""
+    """Let somebody of this workspace belong to an organization.
+
+    :raises AlreadyAMember: if they do.
+    """
+    theirs = (Membership.organization_id == organization.id, Membership.user_id == user.id)
+    if db.session.scalar(select(Membership.id).where(*theirs)) is not None:
+        raise AlreadyAMember()
     membership = add_member(organization.id, user.id, role)
     record("membership.created", membership.id, user.name, organization.id)
     return membership
@@ -101,6 +112,7 @@ def leave(membership: Membership) -> None:
 
     :raises tenantry.organizations.managing.LastOwner: if nobody would look after it any more.
     """
+    check_others(membership)
     theirs = (Task.organization_id == membership.organization_id, Task.assignee_id == membership.user_id)
     number, name, organization_id = membership.id, membership.user.name, membership.organization_id
     db.session.execute(update(Task).where(*theirs).values(assignee_id=None))
@@ -161,6 +173,33 @@ def change_task(task: Task, **values: Any) -> bool:
     if "assignee_id" in values:
         _check_assignee(task.organization_id, values["assignee_id"])
     return change(task, "task", values.get("title", task.title), **values)
+
+
+def delete_task(task: Task) -> None:
+    """Delete a task.
+
+    :raises Archived: if nobody works on its project any more.
+    """
+    _check_open(task.project)
+    delete(task, "task", task.title)
+
+
+def change_comment(comment: Comment, body: str) -> bool:
+    """Say something else instead.
+
+    :raises Archived: if nobody works on the project any more.
+    """
+    _check_open(comment.task.project)
+    return change(comment, "comment", comment.task.title, body=body)
+
+
+def delete_comment(comment: Comment) -> None:
+    """Take back what was said.
+
+    :raises Archived: if nobody works on the project any more.
+    """
+    _check_open(comment.task.project)
+    delete(comment, "comment", comment.task.title)
 
 
 def move(task: Task, state: State) -> bool:

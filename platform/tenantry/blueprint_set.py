@@ -74,6 +74,7 @@ class BlueprintSet:
                 _check(app, blueprint, options)
                 app.register_blueprint(blueprint, **options)
             if API in features and (api := _api_of(entries[feature])) is not None:
+                _check(app, api, {})
                 app.register_blueprint(api)
 
     @cached_property

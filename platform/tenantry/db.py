@@ -51,6 +51,15 @@ class Model(DeclarativeBase):
 class TenantSession(Session):
     """The session of a unit of work. What it sees is filtered by :mod:`tenantry.organizations.filtering`."""
 
+    def flush(self, *args: Any, **kwargs: Any) -> None:
+        """SQLAlchemy's, after which the guard is up again, whatever has come of it."""
+        try:
+            super().flush(*args, **kwargs)
+        finally:
+            bind: Any = self.get_bind()
+            if not bind.closed:
+                bind.info[FLUSHING] = False
+
     def get(self, entity: Any, ident: Any, **options: Any) -> Any:
         """SQLAlchemy's, but what was loaded before, by a statement that said why, is not found without a word."""
         found = super().get(entity, ident, **options)

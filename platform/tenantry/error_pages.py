@@ -97,4 +97,5 @@ def _render(error: HTTPException) -> Response:
     said = error.description if error.description != type(error).description else None
     response.data = render_template("tenantry/error.html", error=error, said=said)
     response.content_type = "text/html; charset=utf-8"
+    response.vary.add("Accept")
     return current_app.make_response(response)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, String
+from sqlalchemy import ColumnElement, ForeignKey, String, delete
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from . import db
 from .organizations import Scoped
-from .organizations.scope import MY_ORGANIZATIONS
+from .organizations.scope import MY_ORGANIZATIONS, unscoped
 from .times import now
 from .users.current import current_user
+
+#: How long it is known what has happened.
+KEPT_FOR = timedelta(days=365)
 
 
 class Event(Scoped, db.Model):
@@ -36,7 +39,7 @@ class Event(Scoped, db.Model):
         ForeignKey("tenantry_organization.id", ondelete="CASCADE"), index=True
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("tenantry_user.id", ondelete="SET NULL"))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     @classmethod
     def scope_column(cls) -> InstrumentedAttribute[Any]:
@@ -61,4 +64,7 @@ def record(kind: str, subject_id: int, title: str, organization_id: int | None =
         user_id=current_user.id or None,
     )
     db.session.add(event)
+    db.session.execute(
+        unscoped(delete(Event).where(Event.created_at < now() - KEPT_FOR), "what is old goes, whosever it was")
+    )
     return event

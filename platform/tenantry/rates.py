@@ -6,6 +6,7 @@ server. Each minute begins at nought; a counter whose minute is over is free for
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -25,6 +26,7 @@ WINDOW = 60
 _SLOT = struct.Struct("<QII")  # who, as a digest; in which window; how often
 #: How many counters there are, and how many places are looked at for one.
 _SLOTS, _PROBES = 32_768, 8
+_SIZE = _SLOTS * _SLOT.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,27 @@ class Rates:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _open(self) -> mmap.mmap:
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        give_to_owner_of(self._path.parent, self._file)
-        os.ftruncate(self._file, _SLOTS * _SLOT.size)
-        self._map = mmap.mmap(self._file, _SLOTS * _SLOT.size)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            give_to_owner_of(self._path.parent, descriptor)
+            _fill(descriptor)
+            self._map = mmap.mmap(descriptor, _SIZE)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._file = descriptor
         return self._map
+
+
+def _fill(descriptor: int) -> None:
+    """Give the file its size by writing it: in a hole, a full disk would end the process at some later moment.
+
+    :raises OSError: if there is no room.
+    """
+    size = os.fstat(descriptor).st_size
+    missing = bytes(max(0, _SIZE - size))
+    if missing and os.pwrite(descriptor, missing, size) < len(missing):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _place(counters: mmap.mmap, digest: int, window: int) -> int:

@@ -54,20 +54,23 @@ def call(slug: str, path: str, data: Any) -> Response:
     """Ask another tenant for a service, and return its answer.
 
     The request goes the way of every other: through the platform and the gate, in the other's own context, with its
-    own unit of work, which is committed when this returns. So call before anything is written here, or after
-    ``db.commit_now()``: nothing undoes there what is undone here, and two that wait for each other wait in vain.
+    own unit of work, which is committed when this returns: nothing undoes there what is undone here. Call before
+    anything is written here, or after ``db.commit_now()``; to write afterwards, ``db.begin(write=True)``.
 
     :param slug: of a partner.
     :param path: of the service, within the other tenant.
     :param data: what is sent, as JSON.
+    :return: its answer, whatever its status.
     :raises NotPartners: if it is none.
     :raises TenantUnavailable: if it does not answer at the moment.
+    :raises BegunTooLate: if something was written before.
     """
     app = current_tenant_app("services")
     other = next((tenant for tenant in partners() if tenant.slug == slug), None)
     if other is None:
         raise NotPartners(app.tenant.slug, slug)
     target = app.platform.tenant_app(slug)
+    db.begin(write=False)  # two that call each other would wait for each other's locks, and in vain
     body = app.json.dumps(data).encode()
     builder = EnvironBuilder(path, f"{target.home}/", method="POST", data=body, content_type="application/json")
     identity = app.signer.sign(_PURPOSE, _occasion(target, path, body), _EXPIRES)

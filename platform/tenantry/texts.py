@@ -13,7 +13,7 @@ TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 #: what JSON Schema has, and of Rust, which is what pydantic has. JSON has no halves of surrogates.
 _HIDDEN = r"\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _IN_A_LINE = rf"[^\u0000-\u001f{_HIDDEN}]"
-_IN_LINES = rf"[^\u0000-\u0008\u000b-\u001f{_HIDDEN}]"
+_IN_LINES = rf"([^\u0000-\u0008\u000b-\u001f{_HIDDEN}]|\r\n)"
 #: Space, and what is as invisible as that.
 _EMPTY = (
     r"\s\u0000-\u0020\u00a0\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2060-\u206f\u3164"
@@ -39,3 +39,5 @@ def _clean(text: str) -> str:
 #: A text of one line, with something to be seen in it; and of several, which may be empty. Both need a ``max_length``.
 Line = Annotated[str, Field(min_length=1, pattern=f"^{_IN_A_LINE}*{_SEEN}{_IN_A_LINE}*$"), AfterValidator(_clean)]
 Lines = Annotated[str, Field(pattern=f"^{_IN_LINES}*$"), AfterValidator(_clean)]
+#: A text of several lines, with something to be seen in it.
+Text = Annotated[str, Field(min_length=1, pattern=f"^{_IN_LINES}*{_SEEN}{_IN_LINES}*$"), AfterValidator(_clean)]

@@ -52,21 +52,23 @@ def get_comment(comment_id: int) -> Comment:
     return services.find(Comment, comment_id)
 
 
-@api_bp.patch(f"/comments/<{ID}:comment_id>", body=CommentPatch, returns=CommentOut, conditional=True)
+@api_bp.patch(f"/comments/<{ID}:comment_id>", body=CommentPatch, returns=CommentOut, errors=(409,), conditional=True)
 def change_comment(comment_id: int, data: CommentPatch) -> Comment:
     """Say something else instead, where they are your own words."""
     comment = _find_own(comment_id)
     check_unchanged(CommentOut, comment)
-    services.change(comment, "comment", comment.task.title, body=data.body)
+    with saying_why_not():
+        services.change_comment(comment, data.body)
     return comment
 
 
-@api_bp.delete(f"/comments/<{ID}:comment_id>", status=204, conditional=True)
+@api_bp.delete(f"/comments/<{ID}:comment_id>", status=204, errors=(409,), conditional=True)
 def delete_comment(comment_id: int) -> None:
     """Take back what was said: your own words, or as one who looks after the organization."""
     comment = _find_own(comment_id)
     check_unchanged(CommentOut, comment)
-    services.delete(comment, "comment", comment.task.title)
+    with saying_why_not():
+        services.delete_comment(comment)
 
 
 def _find_own(comment_id: int) -> Comment:

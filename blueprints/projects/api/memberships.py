@@ -36,17 +36,18 @@ def list_memberships() -> Select[Membership]:
 
 @api_bp.post(f"/organizations/<{ID}:organization_id>/memberships", body=MembershipIn, returns=MembershipOut, status=201)
 def create_membership(organization_id: int, data: MembershipIn) -> ApiResult:
-    """Let somebody of this workspace belong to an organization, as one of its owners.
-
-    If they belong to it already, the answer is their membership as it is.
-    """
+    """Let somebody of this workspace belong to an organization, as one of its owners."""
     organization = services.find(Organization, organization_id)
     services.need(organization.id, "owner")
     user = db.session.scalar(select(User).where(User.username == fold_username(data.username)))
     if user is None or not user.is_active:
         mistake = {"pointer": "/username", "message": "Nobody in this workspace has this user name."}
         raise ApiException(409, "This user name is nobody's.", [mistake])
-    made = services.invite(organization, user, data.role)
+    try:
+        made = services.invite(organization, user, data.role)
+    except services.AlreadyAMember:
+        mistake = {"pointer": "/username", "message": "They belong to the organization already."}
+        raise ApiException(409, "They belong to the organization already.", [mistake]) from None
     return ApiResult(made, 201, {"Location": url_for(".get_membership", membership_id=made.id)})
 
 

@@ -59,7 +59,7 @@ def get_project(project_id: int) -> Project:
     return services.find(Project, project_id)
 
 
-@api_bp.patch(f"/projects/<{ID}:project_id>", body=ProjectPatch, returns=ProjectOut, conditional=True)
+@api_bp.patch(f"/projects/<{ID}:project_id>", body=ProjectPatch, returns=ProjectOut, errors=(409,), conditional=True)
 def change_project(project_id: int, data: ProjectPatch) -> Project:
     """Change a project, or let nobody work on it any more."""
     project = services.find(Project, project_id)
@@ -67,6 +67,8 @@ def change_project(project_id: int, data: ProjectPatch) -> Project:
     check_unchanged(ProjectOut, project)
     changes = data.model_dump(exclude_unset=True)
     is_archived = changes.pop("is_archived", project.is_archived)
+    if changes and project.is_archived and is_archived:
+        raise ApiException(409, "This project is archived: nobody works on it any more.")
     services.change(project, "project", data.name or project.name, **changes)
     services.archive(project, is_archived)
     return project

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tenantry.api import Day, Id, Line, Lines, Moment, Schema, SentId, unset
+from tenantry.api import Text as SeenText
 
 from ..models import State
 
@@ -15,7 +16,7 @@ Role = Literal["viewer", "member", "owner"]
 Name = Annotated[Line, Field(max_length=120)]
 Title = Annotated[Line, Field(max_length=200)]
 Text = Annotated[Lines, Field(max_length=20_000)]
-Words = Annotated[Lines, Field(min_length=1, max_length=10_000)]
+Words = Annotated[SeenText, Field(max_length=10_000)]
 
 
 class OrganizationIn(Schema):

@@ -40,7 +40,7 @@ TASKS = Collection(
     },
 )
 #: The columns that are answered; no objects are made of them, which lists need not.
-_COLUMNS = [getattr(Task, name) for name in TaskOut.model_fields]
+_TASKS: Select[*tuple[Any, ...]] = select(*(getattr(Task, name) for name in TaskOut.model_fields))
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def saying_why_not() -> Iterator[None]:
 @api_bp.collection("/tasks", TASKS)
 def list_tasks() -> Select[*tuple[Any, ...]]:
     """List the tasks of your organizations."""
-    return select(*_COLUMNS)
+    return _TASKS
 
 
 @api_bp.post("/tasks", body=TaskIn, returns=TaskOut, status=201)
@@ -92,10 +92,11 @@ def change_task(task_id: int, data: TaskPatch) -> Task:
     return task
 
 
-@api_bp.delete(f"/tasks/<{ID}:task_id>", status=204, conditional=True)
+@api_bp.delete(f"/tasks/<{ID}:task_id>", status=204, errors=(409,), conditional=True)
 def delete_task(task_id: int) -> None:
     """Delete a task and what was said about it."""
     task = services.find(Task, task_id)
     services.need(task.organization_id, "member")
     check_unchanged(TaskOut, task)
-    services.delete(task, "task", task.title)
+    with saying_why_not():
+        services.delete_task(task)

@@ -3,116 +3,143 @@
 
 import { Cards } from "./cards.js";
 import { Refusal, Tasks } from "./tasks.js";
+import { Voice } from "./voice.js";
 
 const data = JSON.parse(document.getElementById("board-data").textContent);
 const board = document.getElementById("board");
 const cards = new Cards(board, document.getElementById("task-template"), data);
 const tasks = new Tasks(data.tasks, data.csrf);
-const trouble = document.querySelector(".trouble");
-const said = document.getElementById("said");
-const SHOWN = 100; // tasks in a column, as the page has it
+const voice = new Voice(data.words, document.querySelector(".trouble"), document.getElementById("said"));
 const REFRESH = 30_000; // milliseconds between two looks at what others do, while somebody looks at the page
-const busy = new Set(); // ids of tasks that are on their way: one at a time
+let done = 0; // how much this page has done: lists from before that are out of date
+const wanted = new Map(); // by ids of tasks that are on their way: where they are to go after that, if anywhere
+let dragging = false;
 
-function words(name, values = {}) {
-  return data.words[name].replace(/\{(\w+)\}/g, (all, key) => values[key] ?? all);
-}
-
-function say(text) {
-  trouble.hidden = true;
-  said.textContent = text;
-}
-
-function complain(text) {
-  trouble.textContent = text;
-  trouble.hidden = false;
-}
-
-function explain(error) {
-  if (!(error instanceof Refusal)) throw error;
-  if (error.status === 0) return words("offline");
-  if (error.status === 401) return words("loggedOut");
-  if (error.status === 403) return words("forbidden");
-  if (error.status === 429) return words("tooMany", { seconds: error.seconds });
-  if (error.status >= 500) return words("failed");
-  return words("refused", { detail: error.message });
-}
-
+// A task goes where it is wanted at once, and the server is told; one step of a task at a time.
 async function move(card, state) {
-  const before = cards.state(card);
   const { id } = card.dataset;
-  if (state === before || busy.has(id)) return;
-  busy.add(id);
+  const before = cards.state(card);
+  if (wanted.has(id)) {
+    wanted.set(id, state);
+    return;
+  }
+  if (state === before) return;
+  const next = card.nextElementSibling;
+  wanted.set(id, null);
+  card.setAttribute("aria-busy", "true");
   cards.place(card, state);
   try {
-    const etag = card.dataset.etag ? `"${card.dataset.etag.replaceAll('"', "")}"` : (await tasks.get(id)).etag;
-    const task = await tasks.change(id, etag, { state });
-    cards.show(task);
-    say(words("moved", { title: task.title, state: data.states[state] }));
+    arrived(await send(card, state));
   } catch (error) {
-    await undo(card, before, error);
+    wanted.set(id, null); // where it was to go after that, was meant from there
+    await undo(card, state, before, next, error);
   } finally {
-    busy.delete(id);
+    done += 1;
+    card.removeAttribute("aria-busy");
+    const then = wanted.get(id);
+    wanted.delete(id);
+    if (then && card.isConnected) move(card, then);
   }
 }
 
+function arrived(task) {
+  cards.show(task);
+  voice.say("moved", { title: task.title, state: data.states[task.state] });
+}
+
+async function send(card, state) {
+  const { id, changed } = card.dataset;
+  let { etag } = card.dataset;
+  if (!etag) { // known from a list, which has no tags
+    const task = await tasks.get(id);
+    if (task.updated_at !== changed) throw new Refusal(412);
+    etag = task.etag;
+  }
+  return tasks.change(id, etag, { state });
+}
+
 // Show a task as it is by now, where somebody else was faster; else where it was.
-async function undo(card, before, error) {
-  cards.place(card, before);
+async function undo(card, state, before, next, error) {
   const title = cards.title(card);
+  cards.place(card, before, next);
   if (error.status === 404) {
     cards.remove(card);
-    complain(words("gone", { title }));
+    voice.complain("gone", { title });
   } else if (error.status === 412) {
-    const task = await tasks.get(card.dataset.id).catch(() => null);
-    if (task) cards.show(task);
-    complain(words("changed", { title, state: data.states[task ? task.state : before] }));
+    await reload(card, state, title);
   } else {
-    complain(explain(error));
+    voice.explain(error);
+  }
+}
+
+async function reload(card, state, title) {
+  try {
+    const task = await tasks.get(card.dataset.id);
+    if (task.state === state) { // somebody else has done the same; or we have, and did not hear the answer
+      arrived(task);
+    } else {
+      cards.show(task);
+      voice.complain("changed", { title: task.title, state: data.states[task.state] });
+    }
+  } catch (error) {
+    if (error.status === 404) {
+      cards.remove(card);
+      voice.complain("gone", { title });
+    } else {
+      voice.explain(error);
+    }
   }
 }
 
 async function add(form) {
-  const title = form.title.value.trim();
+  const title = form.elements.title.value.trim();
   if (!title || form.dataset.busy) return;
   form.dataset.busy = "yes";
+  if (form.dataset.title !== title) { // else it is sent once more, and must not become two
+    form.dataset.title = title;
+    form.dataset.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+  }
   try {
-    const task = await tasks.create({ project_id: data.project, title });
+    const task = await tasks.create({ project_id: data.project, title }, form.dataset.key);
     cards.show(task);
     form.reset();
-    say(words("added", { title: task.title }));
+    delete form.dataset.title;
+    voice.say("added", { title: task.title });
   } catch (error) {
-    complain(explain(error));
+    voice.explain(error);
   } finally {
+    done += 1;
     delete form.dataset.busy;
   }
-  form.title.focus();
+  form.elements.title.focus();
 }
 
 // What others have done since the page was loaded.
 async function refresh() {
-  if (document.hidden || busy.size) return;
-  const lists = await Promise.all(cards.states.map((state) => tasks.list(data.project, state, SHOWN))).catch(() => null);
-  if (!lists || busy.size) return;
-  const found = new Map(lists.flat().map((task) => [String(task.id), task]));
-  const complete = lists.every((list) => list.length < SHOWN);
-  for (const card of board.querySelectorAll(".task")) {
-    if (complete && !found.has(card.dataset.id)) cards.remove(card);
+  const before = done;
+  const isInUse = () => document.hidden || wanted.size || dragging;
+  if (isInUse()) return;
+  const lists = await Promise.all(cards.states.map((state) => tasks.list(data.project, state, data.most))).catch(() => null);
+  if (!lists || isInUse() || done !== before) return;
+  const found = new Map(lists.flatMap((list) => list.items).map((task) => [String(task.id), task]));
+  if (lists.every((list) => list.count <= data.most)) {
+    board.querySelectorAll(".task").forEach((card) => { if (!found.has(card.dataset.id)) cards.remove(card); });
   }
   for (const task of found.values()) {
-    const card = cards.find(task.id);
-    if (!card || Date.parse(card.dataset.changed) !== Date.parse(task.updated_at)) cards.show({ ...task, etag: "" });
+    if (cards.find(task.id)?.dataset.changed !== task.updated_at) cards.show(task);
   }
+  lists.forEach((list, at) => cards.more.set(cards.states[at], list.count - cards.all(cards.states[at]).length));
+  cards.count();
 }
 
-function step(card, state, by) {
-  const there = cards.states[cards.states.indexOf(state) + by];
-  const title = cards.title(card);
+function step(card, by) {
+  const there = cards.states[cards.states.indexOf(cards.state(card)) + by];
   if (there) move(card, there);
-  else say(words(by < 0 ? "first" : "last", { title }));
+  else voice.say(by < 0 ? "first" : "last", { title: cards.title(card) });
 }
 
-function walk(card, key) {
+// The card that an arrow leads to.
+function neighbour(card, key) {
   const state = cards.state(card);
   const column = cards.all(state);
   const here = column.indexOf(card);
@@ -128,59 +155,67 @@ function walk(card, key) {
 board.addEventListener("keydown", (event) => {
   const card = event.target.closest(".task");
   if (!card || !event.key.startsWith("Arrow") || event.ctrlKey || event.altKey || event.metaKey) return;
-  const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
-  if (event.shiftKey && sideways) {
-    step(card, cards.state(card), event.key === "ArrowLeft" ? -1 : 1);
-  } else if (!event.shiftKey) {
-    const next = walk(card, event.key);
-    if (next) cards.focus(next);
+  const isSideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
+  if (event.shiftKey && isSideways) {
+    step(card, event.key === "ArrowLeft" ? -1 : 1);
   } else {
-    return;
+    const next = event.shiftKey ? undefined : neighbour(card, event.key);
+    if (!next) return; // at the end, the arrows scroll the page
+    cards.focus(next);
   }
   event.preventDefault();
 });
 
 board.addEventListener("submit", (event) => {
   const card = event.target.closest(".task");
-  const isAdding = event.target.classList.contains("add");
-  if (!card && !isAdding) return;
-  event.preventDefault();
-  if (isAdding) {
-    add(event.target);
-  } else {
+  if (card) {
     cards.focus(card);
-    move(card, event.target.state.value);
+    move(card, event.target.elements.state.value);
+  } else {
+    add(event.target);
   }
+  event.preventDefault();
 });
 
+// What an event of the mouse is about; its target can be a text, which knows nothing of that.
+function around(event, selector) {
+  const node = event.target.nodeType === Node.TEXT_NODE ? event.target.parentElement : event.target;
+  return node.closest?.(selector);
+}
+
+function mark(column) {
+  board.querySelectorAll(".column").forEach((each) => each.classList.toggle("over", each === column));
+}
+
 board.addEventListener("dragstart", (event) => {
-  const card = event.target.closest?.(".task");
+  const card = around(event, ".task");
   if (!card) return;
+  dragging = true;
   event.dataTransfer.setData("text/x-task", card.dataset.id);
   event.dataTransfer.effectAllowed = "move";
 });
 
 board.addEventListener("dragover", (event) => {
-  const column = event.target.closest(".column");
-  board.querySelectorAll(".over").forEach((each) => each.classList.toggle("over", each === column));
-  if (!column || !event.dataTransfer.types.includes("text/x-task")) return;
-  column.classList.add("over");
-  event.preventDefault();
+  const column = event.dataTransfer.types.includes("text/x-task") ? around(event, ".column") : null;
+  mark(column);
+  if (column) event.preventDefault();
 });
 
-for (const kind of ["drop", "dragend"]) {
-  board.addEventListener(kind, (event) => {
-    board.querySelectorAll(".over").forEach((each) => each.classList.remove("over"));
-    const column = event.target.closest?.(".column");
-    const card = kind === "drop" && column ? cards.find(event.dataTransfer.getData("text/x-task")) : null;
-    if (!card) return;
-    event.preventDefault();
-    move(card, column.dataset.state);
-  });
-}
+board.addEventListener("drop", (event) => {
+  dragging = false;
+  mark(null);
+  const column = around(event, ".column");
+  const card = cards.find(event.dataTransfer.getData("text/x-task"));
+  if (!column || !card) return;
+  event.preventDefault();
+  move(card, column.dataset.state);
+});
 
-cards.remember();
-board.querySelectorAll(".task").forEach((card) => cards.equip(card));
+board.addEventListener("dragend", () => {
+  dragging = false;
+  mark(null);
+});
+
 document.querySelector(".keys").hidden = false;
 document.documentElement.classList.add("board-ready");
 setInterval(refresh, REFRESH);

@@ -6,6 +6,10 @@ export class Cards {
     this.template = template;
     this.data = data;
     this.states = [...board.querySelectorAll(".column")].map((column) => column.dataset.state);
+    this.days = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeZone: "UTC" });
+    // Where the page shows only some of a column, the others are counted all the same.
+    this.more = new Map(this.states.map((state) => [state, Number(this.#count(state).textContent) - this.all(state).length]));
+    board.querySelectorAll(".task").forEach((card) => this.#equip(card));
   }
 
   column(state) {
@@ -17,7 +21,7 @@ export class Cards {
   }
 
   find(id) {
-    return this.board.querySelector(`.task[data-id="${id}"]`);
+    return document.getElementById(`task-${id}`);
   }
 
   state(card) {
@@ -32,74 +36,82 @@ export class Cards {
     card.querySelector("a").focus();
   }
 
-  // Show a task as it is: in its column, with what it says. Returns its card.
+  // Show a task as it is: in its column, with what it says.
   show(task) {
-    const card = this.find(task.id) ?? this.#make(task);
-    card.querySelector("a").textContent = task.title;
+    const card = this.find(task.id) ?? this.#make(task.id);
+    const title = card.querySelector("a");
+    const day = task.due_on ? this.days.format(new Date(task.due_on)) : "";
+    title.textContent = task.title;
     card.querySelectorAll(".about").forEach((each) => { each.textContent = `: ${task.title}`; });
+    card.querySelector(".who").textContent = this.data.people[task.assignee_id] ?? "";
+    card.querySelector(".due").textContent = day && this.data.words.due.replace("{day}", day);
     card.dataset.etag = task.etag ?? "";
     card.dataset.changed = task.updated_at;
     this.place(card, task.state);
-    return card;
   }
 
-  // Put a card into a column, unless it is there.
-  place(card, state) {
+  // Put a card into a column, unless it is there: before another card of it, or where the page would have it.
+  place(card, state, next = undefined) {
     if (!card.isConnected || this.state(card) !== state) {
       const focused = card.contains(document.activeElement);
-      this.column(state).querySelector("ul").append(card);
+      const list = this.column(state).querySelector("ul");
+      if (next === undefined && state === "done") next = list.firstElementChild;
+      list.insertBefore(card, next?.parentElement === list ? next : null);
       if (focused) this.focus(card);
     }
     this.#offer(card, state);
     this.count();
   }
 
+  // Take a card away. Who was at it is then at the next one, or at the head of its column.
   remove(card) {
+    const focused = card.contains(document.activeElement);
+    const next = card.nextElementSibling ?? card.previousElementSibling;
+    const head = card.closest(".column").querySelector("h2");
     card.remove();
     this.count();
+    if (focused && next) {
+      this.focus(next);
+    } else if (focused) {
+      head.tabIndex = -1;
+      head.focus();
+    }
   }
 
   count() {
-    for (const state of this.states) {
-      const shown = this.column(state).querySelector(".count");
-      const more = Number(shown.dataset.more ?? 0);
-      shown.textContent = this.all(state).length + more;
-    }
-  }
-
-  // Where the page shows only some of a column, the others are counted all the same.
-  remember() {
-    for (const state of this.states) {
-      const shown = this.column(state).querySelector(".count");
-      shown.dataset.more = Number(shown.textContent) - this.all(state).length;
-    }
+    for (const state of this.states) this.#count(state).textContent = this.all(state).length + this.more.get(state);
   }
 
   // Replace the buttons that the page came with by those for every state, of which the others are shown.
-  equip(card) {
+  #equip(card) {
     const made = this.template.content.querySelector(".moves").cloneNode(true);
-    made.querySelectorAll("form").forEach((form) => { form.action = this.#address(card.dataset.id, "move"); });
     made.querySelectorAll(".about").forEach((each) => { each.textContent = `: ${this.title(card)}`; });
-    (card.querySelector(".moves") ?? card.appendChild(document.createElement("div"))).replaceWith(made);
-    card.draggable = true;
+    card.querySelector(".moves").replaceWith(made);
+    this.#address(card);
     this.#offer(card, this.state(card));
+    card.draggable = true;
   }
 
-  #make(task) {
+  #make(id) {
     const card = this.template.content.querySelector(".task").cloneNode(true);
-    card.dataset.id = task.id;
-    card.querySelector("a").href = this.#address(task.id);
-    card.querySelector("p").textContent = task.due_on ? this.data.words.due.replace("{day}", task.due_on) : "";
-    card.querySelectorAll("form").forEach((form) => { form.action = this.#address(task.id, "move"); });
+    card.id = `task-${id}`;
+    card.dataset.id = id;
     card.draggable = true;
+    this.#address(card);
     return card;
+  }
+
+  #address(card) {
+    const page = this.data.page.replace("/0/", `/${card.dataset.id}/`);
+    card.querySelector("a").href = page;
+    card.querySelectorAll("form").forEach((form) => { form.action = `${page}move`; });
   }
 
   #offer(card, state) {
     card.querySelectorAll(".moves form").forEach((form) => { form.hidden = form.dataset.to === state; });
   }
 
-  #address(id, action = "") {
-    return this.data.page.replace("/0/", `/${id}/`) + action;
+  #count(state) {
+    return this.column(state).querySelector(".count");
   }
 }

@@ -2,8 +2,8 @@
 
 export class Refusal extends Error {
   // status is 0 where the server could not be reached.
-  constructor(status, detail = "", seconds = 0) {
-    super(detail);
+  constructor(status, seconds = 0) {
+    super(`refused: ${status}`);
     this.status = status;
     this.seconds = seconds;
   }
@@ -15,40 +15,40 @@ export class Tasks {
     this.csrf = csrf;
   }
 
-  // Each gives the task, with its entity tag as `etag`.
+  // Each of these gives the task, with its entity tag as `etag`.
   get(id) {
     return this.#send("GET", `${this.address}/${id}`);
   }
 
-  create(task) {
-    return this.#send("POST", this.address, task, { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) });
+  // With the same key twice, it is made once: a server that seemed not to answer may have done it.
+  create(task, key) {
+    return this.#send("POST", this.address, task, { "Idempotency-Key": key });
   }
 
   change(id, etag, changes) {
     return this.#send("PATCH", `${this.address}/${id}`, changes, { "If-Match": etag });
   }
 
-  async list(project, state, limit) {
-    const query = new URLSearchParams({ project_id: project, state, limit, sort: state === "done" ? "-updated_at" : "due_on" });
-    return (await this.#send("GET", `${this.address}?${query}`)).items;
+  // Gives the first tasks of a column, as `items`, and how many it has, as `count`.
+  list(project, state, limit) {
+    const sort = state === "done" ? "-updated_at" : "due_on";
+    return this.#send("GET", `${this.address}?${new URLSearchParams({ project_id: project, state, limit, sort })}`);
   }
 
   async #send(method, address, body, headers = {}) {
-    const options = { method, headers: { Accept: "application/json", "X-CSRF-Token": this.csrf, ...headers } };
+    const options = {
+      method,
+      credentials: "same-origin",
+      headers: { Accept: "application/json", "X-CSRF-Token": this.csrf, ...headers },
+    };
     if (body !== undefined) {
       options.body = JSON.stringify(body);
       options.headers["Content-Type"] = "application/json";
     }
-    let answer;
-    try {
-      answer = await fetch(address, options);
-    } catch {
-      throw new Refusal(0);
-    }
-    const value = await answer.json().catch(() => ({}));
-    if (!answer.ok) {
-      throw new Refusal(answer.status, value.detail, Number(answer.headers.get("Retry-After")) || 1);
-    }
-    return { ...value, etag: answer.headers.get("ETag") };
+    const answer = await fetch(address, options).catch(() => { throw new Refusal(0); });
+    if (!answer.ok) throw new Refusal(answer.status, Number(answer.headers.get("Retry-After")) || 1);
+    const value = await answer.json().catch(() => { throw new Refusal(0); });
+    // A proxy that packs answers makes a strong tag a weak one, which nothing matches that is to be changed.
+    return { ...value, etag: (answer.headers.get("ETag") ?? "").replace(/^W\//, "") };
   }
 }

@@ -4,7 +4,7 @@ A package of the blueprint set has its routes of the API in an :class:`ApiBluepr
 any view of Flask as well.
 """
 
-from ..texts import Line, Lines
+from ..texts import Line, Lines, Text
 from .blueprint import PREFIX, ApiBlueprint
 from .collections import Collection, Filter
 from .conditions import check_unchanged, etag_for
@@ -41,6 +41,7 @@ __all__ = [
     "Problem",
     "Schema",
     "SentId",
+    "Text",
     "api_blueprints",
     "check_unchanged",
     "dataschema",

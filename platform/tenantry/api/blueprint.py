@@ -20,7 +20,12 @@ F = TypeVar("F", bound=View)
 #: Where the API stands.
 PREFIX = "/api/v1.0"
 #: What :class:`Operation` is given, beside what Flask's routes take.
-_OURS = ("returns", "status", "body", "query", "role", "errors", "produces", "secret", "conditional")
+_OURS = ("returns", "status", "body", "query", "role", "errors", "produces", "secret", "conditional", "password")
+#: What stands in a file of all that a collection has, by its form.
+_CONTENTS = {
+    "csv": "A line for each, below one of names, which are those of `{}`.",
+    "jsonl": "An object in each line, as `{}` says.",
+}
 
 
 class ApiBlueprint(Blueprint):
@@ -105,7 +110,8 @@ class ApiBlueprint(Blueprint):
             return collection.whole(function(**values), query, form)
 
         view.__name__ = f"{function.__name__}_{form}"
-        view.__doc__ = f"{(function.__doc__ or '').splitlines()[0].rstrip('.')}: all of them, as a {form.upper()} file."
+        summary, name = (function.__doc__ or "").splitlines()[0].rstrip("."), collection.schema.__name__
+        view.__doc__ = f"{summary}: all of them, as a {form.upper()} file.\n\n{_CONTENTS[form].format(name)}"
         more = {"query": collection.whole_query, "returns": str, "produces": media_type, **options}
         self.get(f"{rule}.{form}", **more)(view)
 

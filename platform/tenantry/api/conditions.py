@@ -38,7 +38,7 @@ def check_unchanged(schema: type[BaseModel], item: Any) -> None:
     :param schema: by which it is answered.
     :raises ApiException: 412 if it is another by now.
     """
-    if not request.if_match:
+    if "If-Match" not in request.headers:
         return
     if not request.if_match.contains(etag_for(schema, item)):
         raise ApiException(412, "It has been changed meanwhile. Get it anew, look at what it is now, and try again.")

@@ -8,6 +8,7 @@ from .idempotency import HEADER, LONGEST_KEY, REPLAYED
 from .operations import Operation
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}
+_TAG, _SECONDS = {**_TEXT, "pattern": '^(W/)?".*"$'}, {**_TEXT, "pattern": r"^[0-9]+\.[0-9]{6}$"}
 
 
 def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -16,17 +17,20 @@ def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 #: Every header of an answer, by name.
 COMPONENTS = {
-    "ETag": _header("What the item is now; for If-Match and If-None-Match.", _TEXT),
+    "ETag": _header("What the item is now; for If-Match and If-None-Match.", _TAG),
     "Link": _header("The parts of the list before (prev) and after (next) this one (RFC 8288).", _TEXT),
     "Location": _header("Address of what was made.", _TEXT),
     "Content-Disposition": _header("Name of the file.", _TEXT),
-    "X-Runtime": _header("Seconds that it took.", _TEXT),
-    REPLAYED: _header("true where this request was carried out before, and this is what was answered then.", _TEXT),
+    "X-Runtime": _header("Seconds that it took.", _SECONDS),
+    REPLAYED: _header(
+        "true where this request was carried out before, and this is what was answered then.",
+        {**_TEXT, "enum": ["true"]},
+    ),
     "RateLimit-Limit": _header("Requests in a minute.", _NUMBER),
     "RateLimit-Remaining": _header("How many are left.", _NUMBER),
     "RateLimit-Reset": _header("Seconds until the next minute begins.", _NUMBER),
     "RateLimit-Policy": _header("The limit, and its window in seconds.", _TEXT),
-    "Retry-After": _header("Seconds after which to try again.", _TEXT),
+    "Retry-After": _header("Seconds after which to try again.", _NUMBER),
     "Allow": _header("Methods that there are.", _TEXT),
     "WWW-Authenticate": _header("How to log in.", _TEXT),
 }
@@ -39,7 +43,7 @@ def answered_with(operation: Operation) -> dict[str, Any]:
     names = [*_ALWAYS, "X-Runtime"]
     if operation.returns is str:
         names.append("Content-Disposition")
-    elif operation.returns is not None:
+    elif operation.returns is not None and not operation.secret:
         names.append("ETag")
     if operation.query is not None and operation.returns is not str:
         names.append("Link")
@@ -52,7 +56,8 @@ def answered_with(operation: Operation) -> dict[str, Any]:
 
 def of_problem(status: int) -> dict[str, Any]:
     """Return the headers of an error."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in _OF_PROBLEMS.get(status, ())}
+    names = (*_OF_PROBLEMS.get(status, ()), *_ALWAYS)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def sent_with(operation: Operation) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str 
     :param schemas: those that it may refer to, by name.
     :param name: of the field that it is for.
     """
+    if "examples" in schema:
+        return schema["examples"][0]
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas, name)
     if "anyOf" in schema:
@@ -32,12 +34,14 @@ def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str 
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "object":
-        return {
-            each: example_of(described, schemas, each)
-            for each, described in schema.get("properties", {}).items()
-            if each in schema.get("required", ()) or len(schema["properties"]) < 4
-        }
+        fields = schema.get("properties", {})
+        return {each: example_of(fields[each], schemas, each) for each in _shown(schema)}
     return _plain(schema, schemas, name)
+
+
+def _shown(schema: Mapping[str, Any]) -> list[str]:
+    """Return the fields that have to be there; where there are none, one that may, as nothing shows little."""
+    return [*schema.get("required", ())] or [*schema.get("properties", {})][:1]
 
 
 def _plain(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str) -> Any:

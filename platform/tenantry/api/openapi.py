@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -14,8 +14,10 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.http import HTTP_STATUS_CODES
 
 from . import documented_headers as headers
+from .examples import example_of
 from .operations import Operation
 from .problems import MEDIA_TYPE, Problem
+from .schemas import LARGEST_JSON
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
@@ -29,12 +31,31 @@ _DESCRIPTION = """\
 Everything in this workspace that you may see, as JSON.
 
 Log in with `Authorization: Bearer` and an API token, or with HTTP Basic and your password. Make a token at
-`POST /tokens` with your password, or on the page of your account. Errors are problem details (RFC 9457).
+`POST /tokens` with your password, or on the page of your account. A token has scopes: `read` is for GET, `write` for
+all else. Errors are problem details (RFC 9457), or a page where `Accept` asks for HTML.
 
 Lists come in parts: follow `next`. Items have an `ETag`: send it in `If-Match` when you change one, and nothing that
 somebody else has changed meanwhile is lost. Send an `Idempotency-Key` with a POST, and you can send it again when its
-answer does not arrive.
+answer does not arrive. How many requests are left to you is in `RateLimit-Remaining`.
 """
+#: What an error means for the one who asked.
+_MEANINGS = {
+    400: "It cannot be read: the body is no JSON, or a value is none that the API gives.",
+    401: "Nobody is known to ask: log in, or look at what you have sent for that.",
+    403: "You may not do this: your role, your place in the organization, or your token's scope does not let you.",
+    404: "There is nothing at this address, or it is not yours to see.",
+    405: "What is at this address does not answer this method.",
+    409: "It does not go with what is there; `detail` says with what.",
+    412: "It has been changed meanwhile: get it anew, and try again.",
+    413: f"The body is too large: more than {LARGEST_JSON // 1024} KiB, as it is sent.",
+    415: "The body is not said to be JSON.",
+    422: "It does not fit: `errors` lists every mistake. Or the `Idempotency-Key` was another request's.",
+    429: "You have asked too often.",
+    500: "Something went wrong, and was noted. Nothing of this request was kept.",
+    503: "Not at the moment; nothing of this request was kept.",
+    507: "There is no room left in this workspace.",
+}
+_NOT_MODIFIED = "It is what you have already"
 
 
 def document_of(app: TenantApp, address: str) -> bytes:
@@ -54,12 +75,12 @@ def api_blueprints(app: TenantApp) -> tuple[ApiBlueprint, ...]:
     return tuple(each for each in app.blueprints.values() if isinstance(each, ApiBlueprint))
 
 
-@cache
+@lru_cache(maxsize=16)
 def _shared_bytes(blueprints: tuple[ApiBlueprint, ...]) -> bytes:
     return json.dumps(shared_document(blueprints), ensure_ascii=False).encode()
 
 
-@cache
+@lru_cache(maxsize=16)
 def shared_document(blueprints: tuple[ApiBlueprint, ...]) -> dict[str, Any]:
     """Return what the document has of some blueprints. It names no tenant, and is not to be changed."""
     operations = [each for blueprint in blueprints for each in blueprint.operations.values()]
@@ -72,14 +93,16 @@ def shared_document(blueprints: tuple[ApiBlueprint, ...]) -> dict[str, Any]:
         paths.setdefault(path_of(operation.rule), {})[operation.method.lower()] = described
     return {
         "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in operations)],
-        "security": [{"token": []}, {"password": []}],
+        "security": [{"token": ["read"]}, {"password": []}],
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": {
+                name: {"examples": [example_of(schema, schemas)], **schema} for name, schema in schemas.items()
+            },
             "responses": {str(status): _problem(status) for status in _all_statuses(operations)},
             "headers": headers.COMPONENTS,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "An API token."},
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token, with its scopes."},
                 "password": {"type": "http", "scheme": "basic", "description": "Your user name and password."},
             },
         },
@@ -118,31 +141,55 @@ def _describe(operation: Operation, bodies: dict[Any, dict[str, Any]]) -> dict[s
         "parameters": [*_path_values(operation), *_query_values(operation, bodies), *headers.sent_with(operation)],
         "responses": {
             str(operation.status): _answer(operation, bodies),
-            **({"304": {"description": "It is what you have already."}} if _has_etag(operation) else {}),
+            **({"304": _not_modified(operation)} if _has_etag(operation) else {}),
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses_of(operation)},
         },
     }
-    if more:
+    if more := "\n\n".join(part for part in (more, _for_whom(operation)) if part):
         described["description"] = more
     if operation.body is not None:
         content = {"application/json": {"schema": bodies[operation.body, "validation"]}}
         described["requestBody"] = {"required": True, "content": content}
-    if operation.role is None:
-        described["security"] = [{}]
+    if (security := _security(operation)) is not None:
+        described["security"] = security
     return described
 
 
+def _for_whom(operation: Operation) -> str:
+    return f"Needs the role `{operation.role}`, in the workspace." if operation.role not in (None, "member") else ""
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]] | None:
+    """Return what has to be sent to be let in, with the scope of a token; ``None`` where it is as everywhere."""
+    if operation.role is None:
+        return [{}]
+    if operation.password:
+        return [{"password": []}]
+    return [{"token": ["write"]}, {"password": []}] if operation.writes else None
+
+
 def _links(operation: Operation, operations: list[Operation]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what can be done with what an operation has made: all that stands at the address of such an item."""
+    """Yield what can be done with what an operation has made.
+
+    That is all at the address of such an item and below it, and what is made of it, which names it in its body.
+    """
     if operation.status != 201:
         return
     for item in operations:
         values = _VALUE.findall(item.rule)
         if item.method == "GET" and len(values) == 1 and _is_same(item.returns, operation.returns):
-            value = {values[0][2]: "$response.body#/id"}
+            name, value = values[0][2], {values[0][2]: "$response.body#/id"}
             for each in operations:
-                if each.rule == item.rule:
+                if f"{each.rule}/".startswith(f"{item.rule}/") and len(_VALUE.findall(each.rule)) == 1:
                     yield each.function.__name__, {"operationId": each.function.__name__, "parameters": value}
+                elif each.body is not None and _needs(each.body, name):
+                    text = f"With what was made as `{name}`, beside what else there is to say."
+                    link = {"operationId": each.function.__name__, "requestBody": value, "description": text}
+                    yield each.function.__name__, link
+
+
+def _needs(body: type[BaseModel], name: str) -> bool:
+    return name in body.model_fields and body.model_fields[name].is_required()
 
 
 def _is_same(item: Any, made: Any) -> bool:
@@ -166,11 +213,18 @@ def _answer(operation: Operation, bodies: dict[Any, dict[str, Any]]) -> dict[str
     return answer
 
 
+def _not_modified(operation: Operation) -> dict[str, Any]:
+    return {"description": _NOT_MODIFIED, "headers": headers.answered_with(operation)}
+
+
 def _problem(status: int) -> dict[str, Any]:
     return {
-        "description": HTTP_STATUS_CODES.get(status, "Error"),
+        "description": _MEANINGS.get(status) or HTTP_STATUS_CODES.get(status, "Error"),
         "headers": headers.of_problem(status),
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {
+            MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}},
+            "text/html": {"schema": {"type": "string"}},  # for those who ask for it
+        },
     }
 
 
@@ -179,7 +233,9 @@ def _path_values(operation: Operation) -> Iterator[dict[str, Any]]:
         schema: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
         if found["kind"] == "int":
             schema = {"type": "integer", "minimum": 0, "maximum": _LARGEST_ID}
-        yield {"name": found["name"], "in": "path", "required": True, "schema": schema}
+        what = found["name"].removesuffix("_id").replace("_", " ")
+        text = f"The `id` of the {what}." if found["name"].endswith("_id") else f"The {what}."
+        yield {"name": found["name"], "in": "path", "required": True, "description": text, "schema": schema}
 
 
 def _query_values(operation: Operation, bodies: dict[Any, dict[str, Any]]) -> Iterator[dict[str, Any]]:

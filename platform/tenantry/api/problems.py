@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from flask import Response, current_app, request
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ..errors import did_you_mean
+from .cors import allow_origin
 from .results import ApiResult
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,8 +33,19 @@ class Mistake(BaseModel):
     message: str = Field(description="What is wrong with it, in words.")
 
 
+_EXAMPLE: dict[str, JsonValue] = {
+    "type": "about:blank",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "The body does not fit. Every mistake is listed, up to 100.",
+    "errors": [{"pointer": "/name", "message": "Field required"}],
+}
+
+
 class Problem(BaseModel):
     """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     type: str = Field(description="What kind of problem; about:blank where the status says it all.")
     title: str = Field(description="The status in words.")
@@ -111,7 +124,8 @@ def problem_response(error: HTTPException) -> Response:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     response.content_type = MEDIA_TYPE
     response.vary.add("Accept")
-    return response
+    # Where there is no operation, as for an unknown address, nobody else would say so.
+    return allow_origin(response) if request.path.startswith(API_ROOT) else response
 
 
 def wants_problem() -> bool:
@@ -127,6 +141,10 @@ def _is_of_api() -> bool:
     return any(isinstance(current_app.blueprints.get(name), ApiBlueprint) for name in request.blueprints)
 
 
+#: More mistakes than anybody reads are not told, and a pattern of more characters says nothing to a person.
+_MOST_MISTAKES, _LONGEST_PATTERN = 100, 100
+
+
 def mistakes_of(error: ValidationError, known: Iterable[str], *, parameters: bool = False) -> list[dict[str, str]]:
     """Return every mistake that pydantic has found.
 
@@ -134,8 +152,10 @@ def mistakes_of(error: ValidationError, known: Iterable[str], *, parameters: boo
     :param parameters: whether it was the address that was looked at, and not the body.
     """
     found = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
+    for each in islice(error.errors(include_url=False, include_context=False, include_input=False), _MOST_MISTAKES):
         message = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "string_pattern_mismatch" and len(message) > _LONGEST_PATTERN:
+            message = "It has a character that cannot be seen, or none that can."
         name = str(each["loc"][-1]) if each["loc"] else ""
         if each["type"] == "extra_forbidden":
             message = f"There is no '{name[:80]}' here{did_you_mean(name[:80], known) or '.'}"

@@ -74,7 +74,7 @@ def read_json(model: type[M], extra: Extra = "refuse") -> M:
         mistakes = mistakes_of(error, model.model_fields)
         if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             raise ApiException(400, f"The body is not JSON that can be read: {mistakes[0]['message']}") from None
-        raise ApiException(422, "The body does not fit. Every mistake is listed.", mistakes) from None
+        raise ApiException(422, "The body does not fit. Every mistake is listed, up to 100.", mistakes) from None
 
 
 def bound_body() -> None:
@@ -95,7 +95,7 @@ def read_query(model: type[M], extra: Extra = "refuse") -> M:
         more = mistakes_of(error, model.model_fields, parameters=True)
         mistakes += [each for each in more if each["parameter"] not in told]
     if mistakes:
-        raise ApiException(422, "The parameters do not fit. Every mistake is listed.", mistakes)
+        raise ApiException(422, "The parameters do not fit. Every mistake is listed, up to 100.", mistakes)
     return found
 
 

@@ -5,7 +5,7 @@ organizations' rows says so, and why: ``Project.unscoped("the reason")``.
 """
 
 from . import filtering as _filtering  # noqa: F401  # which listens to every session
-from .managing import LastOwner, act_for, add_member, found_organization, remove_member, role_in, set_role
+from .managing import LastOwner, act_for, add_member, check_others, found_organization, remove_member, role_in, set_role
 from .models import ORGANIZATION_ROLES, Membership, Organization
 from .scope import OrganizationOwned, Scoped, get_available_organizations, unscoped
 
@@ -18,6 +18,7 @@ __all__ = [
     "Scoped",
     "act_for",
     "add_member",
+    "check_others",
     "found_organization",
     "get_available_organizations",
     "remove_member",

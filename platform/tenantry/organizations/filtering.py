@@ -28,8 +28,11 @@ from .scope import CRITERIA, CRITERIA_ALONG, Scoped, forget_available_organizati
 def _filter(state: ORMExecuteState) -> Result[Any] | None:
     if state.is_insert or UNSCOPED in state.execution_options:
         return None
-    if state.is_column_load:  # the rest of a row that was seen already
-        state.update_execution_options(**{KNOWN_ROW: True})
+    if state.is_column_load:  # the rest of a row that was seen already, with what is loaded along
+        own = state.bind_mapper.class_ if state.bind_mapper is not None else None
+        state.update_execution_options(**{KNOWN_ROW: getattr(own, "__tablename__", "")})
+        find()
+        state.statement = state.statement.options(*(each for model, each in _along() if model is not own))
         return None
     mapper, statement = state.bind_mapper, state.statement
     if mapper is not None and mapper.class_ in CRITERIA:
@@ -41,12 +44,17 @@ def _filter(state: ORMExecuteState) -> Result[Any] | None:
         if not state.is_orm_statement:
             raise
         find()
-        return state.invoke_statement(state.statement.options(*CRITERIA_ALONG.values()))
+        return state.invoke_statement(state.statement.options(*(each for _, each in _along())))
+
+
+def _along() -> tuple[tuple[type[Scoped], ORMOption], ...]:
+    """Return what filters each model, wherever it is loaded."""
+    return tuple(CRITERIA_ALONG.items())
 
 
 def _seen_in(statement: Any) -> Iterator[ORMOption]:
     tables = {each.name for each in visitors.iterate(statement) if isinstance(each, Table)}
-    return (option for model, option in CRITERIA.items() if model.__tablename__ in tables)  # type: ignore[attr-defined]
+    return (option for model, option in tuple(CRITERIA.items()) if model.__tablename__ in tables)  # type: ignore[attr-defined]
 
 
 def _check_writes(session: Session, context: object, instances: object) -> None:
@@ -61,7 +69,7 @@ def _check_writes(session: Session, context: object, instances: object) -> None:
 def _check(row: Scoped) -> None:
     if isinstance(row, Organization) and not inspect(row).persistent:
         return  # a new one is nobody's yet
-    history = inspect(row).attrs[row.scope_column().key].history
+    history = inspect(row).attrs[row.scope_column().key].load_history()
     for organization_id in {*history.added, *history.unchanged, *history.deleted}:
         if organization_id is not None and not _may_write(organization_id):
             raise ForeignOrganization(type(row).__name__, organization_id)
@@ -74,18 +82,16 @@ def _may_write(organization_id: int) -> bool:
 
 
 def _end_flush(session: Session, context: object) -> None:
+    """Look once more, at what relationships have put in, and see to what has changed with memberships."""
     session.connection().info[FLUSHING] = False
+    if has_request_context():
+        for each in session.new:
+            if isinstance(each, Scoped) and not isinstance(each, Organization):
+                _check(each)
     if any(isinstance(each, Membership) for each in (*session.new, *session.dirty, *session.deleted)):
         forget_available_organizations()
-
-
-def _undo_flush(session: Session, previous: object) -> None:
-    bind = session.get_bind()
-    if not bind.closed:  # type: ignore[union-attr]  # a unit of work's session is bound to its connection
-        bind.info[FLUSHING] = False  # type: ignore[union-attr]  # as above
 
 
 event.listen(TenantSession, "do_orm_execute", _filter)
 event.listen(TenantSession, "before_flush", _check_writes)
 event.listen(TenantSession, "after_flush", _end_flush)
-event.listen(TenantSession, "after_soft_rollback", _undo_flush)

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from .. import db
 from ..errors import NoReason
 from ..users.current import find
+from ..users.models import User
 from .models import Membership, Organization
 from .scope import get_available_organizations, unscoped
 
@@ -61,7 +62,7 @@ def set_role(membership: Membership, role: str) -> None:
     :raises LastOwner: if nobody would look after the organization any more.
     """
     if role != "owner":
-        _check_others(membership)
+        check_others(membership)
     membership.role = role
     db.session.flush()
 
@@ -71,18 +72,27 @@ def remove_member(membership: Membership) -> None:
 
     :raises LastOwner: if nobody would look after it any more.
     """
-    _check_others(membership)
+    check_others(membership)
     db.session.delete(membership)
     db.session.flush()
 
 
-def _check_others(membership: Membership) -> None:
+def check_others(membership: Membership) -> None:
+    """Go on only if somebody else looks after the organization, who can log in, or this member does not.
+
+    :raises LastOwner: if nobody would.
+    """
     if membership.role != "owner":
         return
-    owners = select(func.count(Membership.id)).where(
-        Membership.organization_id == membership.organization_id,
-        Membership.role == "owner",
-        Membership.id != membership.id,
+    owners = (
+        select(func.count(Membership.id))
+        .join(User, User.id == Membership.user_id)
+        .where(
+            User.blocked_at.is_(None),
+            Membership.organization_id == membership.organization_id,
+            Membership.role == "owner",
+            Membership.id != membership.id,
+        )
     )
     if not db.session.scalar(owners):
         raise LastOwner()

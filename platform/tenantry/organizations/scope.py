@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -34,6 +35,10 @@ _MINE = Table(
 ).alias(MINE)
 
 
+#: Name of who asks, as a parameter: one by which nobody gives another value, not even a client whose names a view takes.
+_ASKER = f"asker_{secrets.token_hex(8)}"
+
+
 def _asker_id() -> int:
     """Return who asks; it was found before the statement was made ready."""
     return find().id
@@ -41,7 +46,7 @@ def _asker_id() -> int:
 
 #: The organizations of the one who asks. Who that is, is put in at each execution.
 MY_ORGANIZATIONS = select(_MINE.c.organization_id).where(
-    _MINE.c.user_id == bindparam("tenantry_asker", callable_=_asker_id, type_=Integer)
+    _MINE.c.user_id == bindparam(_ASKER, callable_=_asker_id, type_=Integer)
 )
 
 

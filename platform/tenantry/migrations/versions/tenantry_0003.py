@@ -33,6 +33,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_tenantry_event_organization_id", "tenantry_event", ["organization_id"])
+    op.create_index("ix_tenantry_event_created_at", "tenantry_event", ["created_at"])
     op.create_table(
         "tenantry_kept_answer",
         sa.Column("id", sa.String(64), nullable=False),
