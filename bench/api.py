@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,20 +14,18 @@ from .wrk import require_wrk
 
 
 def run(rounds: int = api_list.ROUNDS, slices: int = api_list.SLICES) -> dict[str, Any]:
-    """Measure all three, one after the other, and keep the result."""
+    """Measure all three, one after the other, and keep the result; what there is already, should one of them fail."""
     require_wrk()
-    load_before = load_average()
-    with TemporaryDirectory() as name:
-        folders = {part: Path(name) / part for part in ("list", "scope", "export")}
-        for folder in folders.values():
-            folder.mkdir()
-        result = {
-            "load_average_before": load_before,
-            "list": api_list.measure(folders["list"], rounds, slices),
-            "scope": api_scope.measure(folders["scope"]),
-            "export": api_export.measure(folders["export"]),
-        }
-    write("api", result)
+    result: dict[str, Any] = {"load_average_before": load_average()}
+    parts: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "list": partial(api_list.measure, rounds=rounds, slices=slices),
+        "scope": api_scope.measure,
+        "export": api_export.measure,
+    }
+    for part, measure in parts.items():
+        with TemporaryDirectory() as name:
+            result[part] = measure(Path(name))
+        write("api", result)
     return result
 
 

@@ -19,16 +19,9 @@ _NAMES = {"tenantry": "Tenantry", "plain": "plain Flask"}
 
 def describe(result: dict[str, Any]) -> str:
     """Return the section; rates in requests a second, processor times in microseconds, memory in MiB."""
-    return "\n".join(
-        (
-            "## The API\n",
-            _list(result["list"]),
-            _scope(result["scope"]),
-            _export(result["export"]),
-            machine(result),
-            "",
-        )
-    )
+    parts = {"list": _list, "scope": _scope, "export": _export}
+    told = (tell(result[part]) for part, tell in parts.items() if part in result)
+    return "\n".join(("## The API\n", *told, machine(result), ""))
 
 
 def _list(found: dict[str, Any]) -> str:

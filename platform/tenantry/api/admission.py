@@ -16,15 +16,14 @@ from ..users.refusals import LoginRequired
 from .problems import ApiException
 
 
-def admit(role: str | None, password: bool = False) -> None:
+def admit(role: str | None) -> None:
     """Let an operation begin only if the one who asks may use it, and has not asked too often.
 
     :param role: the role that it needs; ``None`` if everybody may.
-    :param password: whether it needs a password, by HTTP Basic.
     :raises LoginRequired: (401) if nobody is known to ask.
     :raises werkzeug.exceptions.Forbidden: (403) if they have not the role, or their token only reads.
     :raises TooManyRequests: (429) if they have asked too often.
-    :raises ApiException: 403 if no password came along that is needed, or a browser's session from a page of others.
+    :raises ApiException: 403 if a browser's session came from a page that is not ours.
     """
     try:
         user = find()
@@ -34,12 +33,19 @@ def admit(role: str | None, password: bool = False) -> None:
     _count(f"user {user.id}" if user.is_authenticated else address_of_visitor())
     if role is not None:
         require(role)
-    if password and user.via != "password":
-        raise ApiException(403, "This is done with your user name and password, by HTTP Basic, and not with a token.")
     if user.via == "session" and request.method not in SAFE_METHODS and not is_our_own_page():
         raise ApiException(
             403, f"A browser's session needs the header {CSRF_HEADER}, with the token of one of our pages."
         )
+
+
+def require_password() -> None:
+    """Go on only if the one who asks has sent their password, by HTTP Basic.
+
+    :raises ApiException: 403 if they are known otherwise.
+    """
+    if find().via != "password":
+        raise ApiException(403, "This is done with your user name and password, by HTTP Basic, and not with a token.")
 
 
 def _count(who: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, current_app, request
 from pydantic import BaseModel, TypeAdapter
 
-from .admission import admit
+from .admission import admit, require_password
 from .conditions import tagged
 from .idempotency import once
 from .results import ApiResult
@@ -75,7 +75,7 @@ class Operation:
             if self.writes:
                 bound_body()
                 request.get_data()  # before the tenant's lock is taken: who sends slowly holds nobody up
-            admit(self.role, self.password)
+            admit(self.role)
             if self.query is not None:
                 values["query"] = read_query(self.query)
             if self.method == "POST":
@@ -87,6 +87,8 @@ class Operation:
     def _carry_out(self, values: dict[str, Any]) -> Response:
         if self.body is not None:
             values["data"] = read_json(self.body)
+        if self.password:
+            require_password()
         return self._answer(self.function(**values))
 
     def _answer(self, value: Any) -> Response:

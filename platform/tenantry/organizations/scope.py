@@ -35,7 +35,7 @@ _MINE = Table(
 ).alias(MINE)
 
 
-#: Name of who asks, as a parameter: one by which nobody gives another value, not even a client whose names a view takes.
+#: Name of who asks, as a parameter: one by which nobody can give another value.
 _ASKER = f"asker_{secrets.token_hex(8)}"
 
 
