@@ -170,8 +170,9 @@ def change_task(task: Task, **values: Any) -> bool:
     :raises NotAMember: if it is for somebody who does not belong to the organization.
     """
     _check_open(task.project)
-    if values.get("assignee_id") != task.assignee_id:
-        _check_assignee(task.organization_id, values["assignee_id"])
+    assignee_id = values.get("assignee_id", task.assignee_id)
+    if assignee_id != task.assignee_id:
+        _check_assignee(task.organization_id, assignee_id)
     return change(task, "task", values.get("title", task.title), **values)
 
 
