@@ -112,7 +112,7 @@ def test_a_fault_of_all_tenants_is_told_once(run: Run, site: Path) -> None:
 
 
 def test_a_fault_in_the_defaults_is_told_where_it_stands(run: Run, site: Path) -> None:
-    text = (site / "tenants.toml").read_text().replace('"people", "demo"]', '"people", "dmeo"]')
+    text = (site / "tenants.toml").read_text().replace('"api", "demo"]', '"api", "dmeo"]')
     (site / "tenants.toml").write_text(text)
     line = next(n for n, found in enumerate(text.splitlines(), 1) if "dmeo" in found)
     result = run("check")

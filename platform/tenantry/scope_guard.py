@@ -35,7 +35,7 @@ _SILENT = re.compile(r"/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'", re.DOTALL)
 #: What would keep rows past the filter: a join that also gives the rows for which its condition does not hold, and what
 #: stays in a connection, or opens another database.
 _PAST = re.compile(r"\b(FULL|RIGHT)(\s+OUTER)?\s+JOIN\b", re.IGNORECASE)
-_STAYING = re.compile(r"^\s*(CREATE|ATTACH|DETACH)\b", re.IGNORECASE)
+_STAYING = re.compile(r"^\s*(CREATE\s+TEMP(ORARY)?|ATTACH|DETACH)\b", re.IGNORECASE)
 _WRITES = re.compile(r"^\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)\b", re.IGNORECASE)
 #: SQL to the tables that stand in it without the filter.
 _KNOWN: dict[str, tuple[str, ...]] = {}
