@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..markdown import machine, range_, scaled, table, verdict_on_ratio
+from ..markdown import machine, range_, scaled, table, verdict, verdict_on_ratio
 
 #: Requests a second of the list ÷ those of the same page in plain Flask.
 RATIO = 1.0
@@ -69,7 +69,11 @@ def _instructions(pages: list[dict[str, Any]]) -> str:
         for page in pages
     ]
     head = "Thousands of instructions of the processor a request, counted as above, so that no noise is in them:"
-    return f"{head}\n\n{table(('page', *_NAMES.values(), 'Tenantry ÷ plain'), rows)}\n"
+    told = (
+        verdict(f"{page['page']}, instructions, Tenantry ÷ plain", page["ratio"]["median"], 1 / RATIO, "", 3)
+        for page in pages
+    )
+    return "\n".join((head, "", table(("page", *_NAMES.values(), "Tenantry ÷ plain"), rows), "", *told))
 
 
 def _verdicts(pages: Iterable[dict[str, Any]]) -> str:
