@@ -44,6 +44,9 @@ peer does not. Requests a second, then microseconds of the workers' processor ti
 {_page_table(pages)}
 
 {_instructions(found["instructions"])}
+Requests a second, Tenantry ÷ plain. Where the rounds of one line lie far apart, other programs were at work; the
+instructions tell more then.
+
 {_verdicts(pages)}
 - {_errors(pages)}
 
@@ -73,7 +76,7 @@ def _instructions(pages: list[dict[str, Any]]) -> str:
         verdict(f"{page['page']}, instructions, Tenantry ÷ plain", page["ratio"]["median"], 1 / RATIO, "", 3)
         for page in pages
     )
-    return "\n".join((head, "", table(("page", *_NAMES.values(), "Tenantry ÷ plain"), rows), "", *told))
+    return "\n".join((head, "", table(("page", *_NAMES.values(), "Tenantry ÷ plain"), rows), "", *told, ""))
 
 
 def _verdicts(pages: Iterable[dict[str, Any]]) -> str:
