@@ -1,6 +1,6 @@
 """What the security context costs a page that has nothing to do with organizations: one row by its key, a list of ten.
 
-In process, the page as it is served and the same page without the session's listener, and without the look at the
+In process, the page as it is served and the same page in SQLAlchemy's own session, and without the look at the
 finished SQL as well, take turns. Instructions are counted where there is valgrind; processor times are paired.
 """
 

@@ -106,7 +106,7 @@ def _scope(found: dict[str, Any]) -> str:
 ### What the security context costs a page without organizations
 
 *Database read*, one row by its key and a list of ten, none of which any organization owns, called without a server: as
-it is served, without the listener by which queries are filtered, and without the look at the finished SQL as well.
+it is served, in SQLAlchemy's own session, which filters nothing, and without the look at the finished SQL as well.
 Instructions in thousands, processor time in microseconds, in turn. *More* is how much more it takes as it is served.
 
 {table(("way", "instructions", "more", "processor time", "more"), _scope_rows(found))}

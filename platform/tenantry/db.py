@@ -21,8 +21,9 @@ from werkzeug.local import LocalProxy
 from .consequences import Consequences
 from .context import current_tenant_app
 from .errors import BegunTooLate, DatabaseReplaced
+from .filtered_session import FilteredSession
 from .gate import SAFE_METHODS
-from .scope_guard import FLUSHING, GUARDED, UNSCOPED
+from .scope_guard import FLUSHING, GUARDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,27 +49,6 @@ class Model(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMING)
 
 
-class TenantSession(Session):
-    """The session of a unit of work. What it sees is filtered by :mod:`tenantry.organizations.filtering`."""
-
-    def flush(self, *args: Any, **kwargs: Any) -> None:
-        """SQLAlchemy's, after which the guard is up again, whatever has come of it."""
-        try:
-            super().flush(*args, **kwargs)
-        finally:
-            bind: Any = self.get_bind()
-            if not bind.closed:
-                bind.info[FLUSHING] = False
-
-    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
-        """SQLAlchemy's, but what was loaded before, by a statement that said why, is not found without a word."""
-        found = super().get(entity, ident, **options)
-        if found is None or UNSCOPED in (options.get("execution_options") or ()):
-            return found
-        is_seen = getattr(found, "is_seen", None)
-        return found if is_seen is None or is_seen() else None
-
-
 class UnitOfWork:
     """One session on one lent connection, in one of three modes.
 
@@ -87,7 +67,7 @@ class UnitOfWork:
         self._connection.info.update({"mode": mode, GUARDED: True, FLUSHING: False})
         self._turn = self._connection.info["turn"]
         self._consequences: Consequences | None = None
-        self.session = TenantSession(self._connection)
+        self.session = FilteredSession(self._connection)
 
     def begin(self, mode: str) -> None:
         """Go on in another mode: what was read is forgotten, and read again when it is used.

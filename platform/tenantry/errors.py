@@ -224,9 +224,8 @@ class UnfilteredQuery(TenantryError):
         names = " and ".join(f"'{table}'" for table in self.tables)
         return (
             f"A statement reaches into {names} without the filter by organization. Name the model in it, as in "
-            "select(Project), and it is filtered by itself; in exists(), start from select(Project.id). Rows are "
-            "written by db.session.add() and delete(). To reach all organizations' rows on purpose, say why: "
-            'unscoped(statement, "the reason").'
+            "select(Project), and it is filtered by itself. Rows are written by db.session.add() and delete(). To "
+            'reach all organizations\' rows on purpose, say why: unscoped(statement, "the reason").'
         )
 
 

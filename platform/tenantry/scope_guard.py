@@ -15,13 +15,12 @@ from typing import Any
 
 from .errors import UnfilteredQuery
 
-#: Execution options: of a statement that says why it sees all organizations; and of the reading anew of one row that
-#: was read before.
-UNSCOPED, KNOWN_ROW = "tenantry_unscoped", "tenantry_known_row"
+#: Execution option of a statement that says why it sees all organizations.
+UNSCOPED = "tenantry_unscoped"
 #: In a connection's ``info``: that it serves a unit of work; that the session is writing what it has checked.
 GUARDED, FLUSHING = "guarded", "flushing"
-#: The name by which the filter reads who belongs where; nobody else may use it.
-MINE = "mine"
+#: The name by which the filter reads who belongs where: another one in each process, so that nobody writes it by hand.
+MINE = f"mine_{secrets.token_hex(4)}"
 
 #: Table to the column that says whose a row is.
 _SCOPED: dict[str, str] = {}
@@ -61,7 +60,9 @@ def check(sql: str, options: Mapping[str, Any], info: Mapping[str, Any]) -> None
         tables = _remember(sql)
     if not tables or UNSCOPED in options or not info.get(GUARDED):
         return
-    excused = options.get(KNOWN_ROW)
+    # The rest of a row that was seen already: only the ORM says so, in an option of its own.
+    known = getattr(options.get("_sa_orm_load_options"), "_refresh_state", None)
+    excused = None if known is None else known.mapper.local_table.name
     if info.get(FLUSHING) and (found := _WRITES.match(sql)):  # a row that the session has checked
         excused = found[1]
     if tables != (excused,):

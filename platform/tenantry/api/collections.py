@@ -72,10 +72,9 @@ class Collection:
 
     def narrowed(self, statement: Select[Any], query: BaseModel) -> Select[Any]:
         """Return a select of what the parameters leave."""
-        for name, each in self.filters.items():
-            if (value := getattr(query, name)) is not None:
-                statement = statement.where(each.condition(value))
-        return statement
+        asked = ((each, getattr(query, name)) for name, each in self.filters.items())
+        conditions = [each.condition(value) for each, value in asked if value is not None]
+        return statement.where(*conditions) if conditions else statement
 
     def part(self, statement: Select[Any], query: Any) -> ApiResult:
         """Return the part that is asked for."""

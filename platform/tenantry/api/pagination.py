@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
@@ -115,13 +115,17 @@ class _Order:
         return statement.where(here < there if down else here > there)
 
 
-class _Part:
-    def __init__(self, rows: Sequence[Any], prev: str | None, next: str | None) -> None:
-        self.rows, self.prev, self.next = rows, prev, next
+class _Part(NamedTuple):
+    rows: Sequence[Any]
+    prev: str | None
+    next: str | None
+
+
+_COUNT = func.count()
 
 
 def _counting(statement: Select[Any]) -> Select[Any]:
-    return statement.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
+    return statement.with_only_columns(_COUNT, maintain_column_froms=True).order_by(None)
 
 
 def _numbered(statement: Select[Any], query: PartQuery, order: _Order, count: int) -> _Part:

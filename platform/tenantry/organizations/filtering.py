@@ -7,54 +7,71 @@ is made ready once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import has_request_context
 from flask.globals import app_ctx
-from sqlalchemy import Result, Table, event, inspect
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy import Table, event, inspect
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause
 
-from ..db import TenantSession
-from ..errors import ForeignOrganization, UnfilteredQuery
-from ..scope_guard import FLUSHING, KNOWN_ROW, UNSCOPED
+from ..errors import ForeignOrganization
+from ..filtered_session import FilteredSession, Narrowing
+from ..scope_guard import FLUSHING, UNSCOPED
 from ..users.current import find
 from .models import Membership, Organization
-from .scope import CRITERIA, CRITERIA_ALONG, Scoped, forget_available_organizations, get_available_organizations
+from .scope import (
+    CRITERIA,
+    CRITERIA_ALONG,
+    Scoped,
+    forget_available_organizations,
+    get_available_organizations,
+)
 
 
-def _filter(state: ORMExecuteState) -> Result[Any] | None:
-    if state.is_insert or UNSCOPED in state.execution_options:
-        return None
-    if state.is_column_load:  # the rest of a row that was seen already, with what is loaded along
-        own = state.bind_mapper.class_ if state.bind_mapper is not None else None
-        state.update_execution_options(**{KNOWN_ROW: getattr(own, "__tablename__", "")})
+class Filters(Narrowing):
+    """Put into statements by :class:`tenantry.filtered_session.FilteredSession`."""
+
+    def first(self, statement: Any) -> Any:
+        """Return the statement with the filters of the models that are seen in it, if its first one has one.
+
+        Who asks is found now, and not while the statement is made ready, as that may need a statement itself.
+        """
+        subject = getattr(statement, "_propagate_attrs", _NOTHING).get("plugin_subject")  # only saves the second try
+        if subject is None or getattr(subject, "class_", None) not in CRITERIA or _is_left_alone(statement):
+            return statement
         find()
-        state.statement = state.statement.options(*(each for model, each in _along() if model is not own))
-        return None
-    mapper, statement = state.bind_mapper, state.statement
-    if mapper is not None and mapper.class_ in CRITERIA:
-        find()  # who asks, now: not while the statement is made ready, as that may need one itself
-        statement = statement.options(*_seen_in(statement))
-    try:
-        return state.invoke_statement(statement)
-    except UnfilteredQuery:
-        if not state.is_orm_statement:
-            raise
+        return statement.options(*_seen_in(statement))
+
+    def again(self, statement: Any) -> Any:
+        """Return the statement with the filters of all models, wherever they are loaded."""
         find()
-        return state.invoke_statement(state.statement.options(*(each for _, each in _along())))
+        return statement.options(*CRITERIA_ALONG.values())
 
 
-def _along() -> tuple[tuple[type[Scoped], ORMOption], ...]:
-    """Return what filters each model, wherever it is loaded."""
-    return tuple(CRITERIA_ALONG.items())
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _is_left_alone(statement: Any) -> bool:
+    return statement.is_insert or UNSCOPED in statement.get_execution_options()
 
 
 def _seen_in(statement: Any) -> Iterator[ORMOption]:
-    tables = {each.name for each in visitors.iterate(statement) if isinstance(each, Table)}
+    tables = set(_tables_in(statement))
     return (option for model, option in tuple(CRITERIA.items()) if model.__tablename__ in tables)  # type: ignore[attr-defined]
+
+
+def _tables_in(statement: Any) -> Iterator[str]:
+    """Return the names of the tables in a statement. Most of what stands there is columns, which hold none."""
+    waiting = [statement]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Table):
+            yield each.name
+        elif not isinstance(each, ColumnClause):
+            waiting.extend(each.get_children())
 
 
 def _check_writes(session: Session, context: object, instances: object) -> None:
@@ -92,6 +109,6 @@ def _end_flush(session: Session, context: object) -> None:
         forget_available_organizations()
 
 
-event.listen(TenantSession, "do_orm_execute", _filter)
-event.listen(TenantSession, "before_flush", _check_writes)
-event.listen(TenantSession, "after_flush", _end_flush)
+FilteredSession.narrowing = Filters()
+event.listen(FilteredSession, "before_flush", _check_writes)
+event.listen(FilteredSession, "after_flush", _end_flush)
