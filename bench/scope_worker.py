@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tenantry import db, organizations, sqlite_dialect
+from tenantry.filtered_session import FilteredSession
 
 from .instructions_worker import WARM, Pages
 from .visits import PAGES
@@ -53,12 +54,12 @@ class Scoped(Pages):
 @contextmanager
 def _without(page: str) -> Iterator[None]:
     """Leave out, for as long as the block lasts, what the way of the page is without."""
-    assert type(db.FilteredSession.narrowing).__module__.startswith(organizations.__name__), "else nothing is filtered"
+    assert type(FilteredSession.narrowing).__module__.startswith(organizations.__name__), "else nothing is filtered"
     ways = list(BOOK)
     with ExitStack() as stack:
         if page != ways[0]:
-            stack.callback(setattr, db, "FilteredSession", db.FilteredSession)
-            db.FilteredSession = Session  # type: ignore[misc]  # for the block alone
+            stack.callback(setattr, db, "FilteredSession", FilteredSession)
+            setattr(db, "FilteredSession", Session)  # noqa: B010  # an attribute that types do not export
         if page == ways[2]:
             kept: Any = sqlite_dialect._guard
             sqlite_dialect._guard = lambda statement, context: None
