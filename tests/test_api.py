@@ -398,6 +398,20 @@ class TestKeys:
             )
             assert "Idempotency-Replayed" not in answer.headers
 
+    def test_who_has_left_gets_no_answer_again(
+        self, platform: Platform, acme: TenantClient, ada: dict[str, str], project: int
+    ) -> None:
+        headers = {**token_of(platform, "acme", "bob"), "Idempotency-Key": "k"}
+        (organization,) = acme.get(f"{PREFIX}/organizations", headers=ada).json["items"]
+        members = f"{PREFIX}/organizations/{organization['id']}/memberships"
+        membership = acme.post(members, json={"username": "bob", "role": "member"}, headers=ada)
+        body = {"project_id": project, "title": "Theirs"}
+        assert [acme.post(f"{PREFIX}/tasks", json=body, headers=headers).status_code for _ in range(2)] == [201, 201]
+        assert acme.delete(membership.headers["Location"].removeprefix("/acme"), headers=ada).status_code == 204
+        answer = acme.post(f"{PREFIX}/tasks", json=body, headers=headers)
+        assert answer.status_code == 404
+        assert "Theirs" not in answer.text
+
     def test_what_failed_is_tried_again(self, acme: TenantClient, ada: dict[str, str], project: int) -> None:
         headers = {**ada, "Idempotency-Key": "first"}
         assert acme.post(f"{PREFIX}/tasks", json={"project_id": 99, "title": "a"}, headers=headers).status_code == 409
@@ -515,6 +529,13 @@ class TestWhoAsks:
         assert acme.patch(path, json={"is_blocked": True}, headers=root).status_code == 200
         assert acme.get(f"{PREFIX}/users/me", headers=bob).status_code == 401
         assert acme.get(path, headers=ada).status_code == 404
+        assert acme.get(path, headers=root).json["is_blocked"] is True
+        blocked = {"is_blocked": "true"}
+        assert acme.get(f"{PREFIX}/users", headers=ada, query_string=blocked).json["count"] == 0
+        (found,) = acme.get(f"{PREFIX}/users", headers=root, query_string=blocked).json["items"]
+        assert found["username"] == "bob"
+        told = acme.get(f"{PREFIX}/events", headers=ada, query_string={"kind": "user.changed"}).json["items"]
+        assert [each["subject_id"] for each in told] == [found["id"]]
         own = f"{PREFIX}/users/{acme.get(f'{PREFIX}/users/me', headers=root).json['id']}"
         assert acme.patch(own, json={"role": "member"}, headers=root).status_code == 409
 

@@ -29,6 +29,7 @@ from blueprints.sections.models import Page, Revision
 from blueprints.sections.slugs import is_slug, make_slug, number_slug
 from conftest import ROOT
 from tenantry import Platform, db, uploads
+from tenantry.events import Event
 from tenantry.sqlite_dialect import TenantDialect
 from tenantry.testing import TenantClient, client_of, make_platform
 
@@ -147,6 +148,26 @@ def test_a_page_is_made_as_a_draft_published_and_unpublished(staff: TenantClient
     assert press(staff, page, f"{page}unpublish").status_code == 302
     assert "The page is a draft now" in staff.get(page).text
     assert reader.get(page).status_code == 404
+
+
+def test_what_happens_to_what_everybody_reads_is_noted(staff: TenantClient) -> None:
+    staff.submit("/help/-/new", {"title": "A secret draft", "body": "x"})
+    page = "/help/a-secret-draft/"
+    edit(staff, "a-secret-draft", title="News", slug="a-secret-draft")
+    press(staff, page, f"{page}publish")
+    press(staff, page, f"{page}unpublish")
+    edit(staff, "a-secret-draft", title="A secret again", slug="a-secret-draft", do="publish")
+    edit(staff, "a-secret-draft", title="Old news", slug="a-secret-draft")
+    staff.post(f"{page}delete", data=values(staff.get(f"{page}delete")))
+    with staff.platform.tenant("acme"):
+        told = [(event.kind, event.title) for event in db.session.scalars(select(Event).order_by(Event.id))]
+    assert told == [
+        ("page.published", "News"),
+        ("page.unpublished", "News"),
+        ("page.published", "A secret again"),
+        ("page.changed", "Old news"),
+        ("page.deleted", "Old news"),
+    ]
 
 
 def test_publish_is_a_button_of_the_form(staff: TenantClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -283,6 +284,10 @@ def test_the_state_of_a_tenant(site: Path, serve: Serve, status: str, get: int, 
     answer = server.get("/acme/")
     assert (answer.status, server.get("/acme/", "localhost", "Content-Length: 0", method="POST").status) == (get, post)
     assert bool(answer.header("Retry-After")) is (get == 503)
+    problem = server.get("/acme/api/v1.0/tasks", "localhost", "Content-Length: 0", method="POST")
+    if status not in ("active", "archived"):
+        assert problem.header("Content-Type") == ["application/problem+json"]
+        assert (json.loads(problem.text)["status"], bool(json.loads(problem.text)["detail"])) == (post, True)
     if status == "archived":
         assert answer.comparable == server.get("/nobody/").comparable
     assert server.get("/globex/").status == 200

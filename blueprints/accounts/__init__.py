@@ -12,9 +12,6 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 
 from tenantry.users import DeadLink, LoginRequired, forget_who_asks, this_page
 
-#: The converter for the number of a row: a larger one is none that there could be.
-ID = "int(max=9223372036854775807)"
-
 bp: Blueprint = Blueprint("accounts", __name__, url_prefix="/accounts", template_folder="templates")
 
 

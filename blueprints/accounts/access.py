@@ -9,10 +9,11 @@ from flask import abort, flash, redirect, render_template, url_for
 from sqlalchemy import delete, func, select
 
 from tenantry import current_user, db, forms, gettext
+from tenantry.api import ID
 from tenantry.times import now
 from tenantry.users import ApiToken, Login, end_logins, issue_token, session_required
 
-from . import ID, bp
+from . import bp
 from .forms import TokenForm
 from .limits import MOST_TOKENS
 from .passwords import is_password_of

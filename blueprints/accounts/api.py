@@ -46,6 +46,9 @@ class UserOut(Schema):
     name: str
     about: str
     role: Role
+    is_blocked: Annotated[
+        bool, Field(description="Whether they may log in no more; then administrators alone see them.")
+    ]
     created_at: Moment
 
 
@@ -117,7 +120,14 @@ USERS = Collection(
             "Those whose name or user name has this in it.",
         ),
         "role": Filter(Role, lambda role: User.role == role, "Those with this role."),
-        "username": Filter(Line, lambda name: User.username == name, "The one with this user name."),
+        "username": Filter(
+            Annotated[Line, Field(max_length=80)], lambda name: User.username == name, "The one with this user name."
+        ),
+        "is_blocked": Filter(
+            bool,
+            lambda is_blocked: User.blocked_at.is_not(None) if is_blocked else User.blocked_at.is_(None),
+            "Those who may log in no more, or those who may.",
+        ),
     },
     sorts={"id": User.id, "username": User.username, "name": User.name, "created_at": User.created_at},
 )
@@ -128,8 +138,10 @@ TOKENS = Collection(
 )
 
 
-def _active() -> Select[User]:
-    return select(User).where(User.activated_at.is_not(None), User.blocked_at.is_(None))
+def _seen() -> Select[User]:
+    """Return a select of the active ones; of the blocked ones as well for those who can let them in again."""
+    known = select(User).where(User.activated_at.is_not(None))
+    return known if current_user.has_role("admin") else known.where(User.blocked_at.is_(None))
 
 
 def _mine() -> Select[ApiToken]:
@@ -139,7 +151,7 @@ def _mine() -> Select[ApiToken]:
 @api_bp.collection("/users", USERS)
 def list_users() -> Select[User]:
     """List who is in the workspace."""
-    return _active()
+    return _seen()
 
 
 @api_bp.get("/users/me", returns=MeOut)
@@ -176,7 +188,7 @@ def _check_reading(changes: dict[str, Any]) -> None:
 @api_bp.get(f"/users/<{ID}:user_id>", returns=UserOut)
 def get_user(user_id: int) -> User:
     """Get somebody."""
-    return db.session.scalar(_active().where(User.id == user_id)) or abort(404)
+    return db.session.scalar(_seen().where(User.id == user_id)) or abort(404)
 
 
 @api_bp.patch(

@@ -10,10 +10,11 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from tenantry import current_tenant, current_user, db, forms, gettext, role_required
+from tenantry.api import ID
 from tenantry.times import now
 from tenantry.users import ROLES, Invitation, User
 
-from . import ID, bp, services
+from . import bp, services
 from .forms import InviteForm, role_names
 from .invitations import send_invitation
 from .services import NOWHERE

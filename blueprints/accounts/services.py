@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 
 from tenantry import current_language, current_tenant, db
+from tenantry.events import record
 from tenantry.times import now
 from tenantry.users import ApiToken, DeadLink, Invitation, User, end_logins, forget_attempts
 
@@ -88,7 +89,9 @@ def set_role(user: User, role: str) -> None:
     """
     if role != "admin":
         _check_others(user)
-    user.role = role
+    if user.role != role:
+        user.role = role
+        record("user.changed", user.id, user.name)
 
 
 def set_blocked(user: User, is_blocked: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Select, select
 
 from tenantry import lazy_view
@@ -29,7 +30,11 @@ EVENTS = Collection(
     "events",
     EventOut,
     filters={
-        "kind": Filter(Line, lambda kind: Event.kind == kind, "Those of this kind, as task.created."),
+        "kind": Filter(
+            Annotated[Line, Field(max_length=40)],
+            lambda kind: Event.kind == kind,
+            "Those of this kind, as task.created.",
+        ),
         "organization_id": Filter(
             SentId, lambda number: Event.organization_id == number, "Those of this organization."
         ),

@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from tenantry import db, forms, gettext
-from tenantry.api import ID, etag_for
+from tenantry.api import ID, LARGEST_ID, etag_for
 from tenantry.forms import Form
 from tenantry.organizations import Organization
 from tenantry.users import session_required
@@ -28,7 +28,7 @@ ON_A_BOARD = 100
 @bp.route("/new", methods=["GET", "POST"])
 @session_required
 def new_project() -> Any:
-    found = services.find(Organization, request.args.get("organization", 0, type=int) % 2**63)
+    found = services.find(Organization, min(request.args.get("organization", 0, type=int), LARGEST_ID))
     services.need(found.id, "member")
     form = ProjectForm()
     if not form.validate_on_submit():

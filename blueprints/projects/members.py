@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tenantry import current_user, db, forms, gettext
 from tenantry.api import ID
-from tenantry.organizations import ORGANIZATION_ROLES, LastOwner, Membership, set_role
+from tenantry.organizations import ORGANIZATION_ROLES, LastOwner, Membership
 from tenantry.users import User, fold_username, session_required
 
 from . import bp, services
@@ -53,7 +53,7 @@ def change_role(membership_id: int) -> Any:
     if role not in ORGANIZATION_ROLES:
         abort(422)
     try:
-        set_role(membership, role)
+        services.change_role(membership, role)
         flash(gettext("The role of %(name)s has been changed.") % {"name": membership.user.name}, "success")
     except LastOwner:
         _say_last_owner()

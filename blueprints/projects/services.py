@@ -23,6 +23,7 @@ from tenantry.organizations import (
     found_organization,
     remove_member,
     role_in,
+    set_role,
 )
 from tenantry.times import now
 from tenantry.users import User
@@ -105,6 +106,16 @@ def invite(organization: Organization, user: User, role: str) -> Membership:
     membership = add_member(organization.id, user.id, role)
     record("membership.created", membership.id, user.name, organization.id)
     return membership
+
+
+def change_role(membership: Membership, role: str) -> None:
+    """Give a member another role.
+
+    :raises tenantry.organizations.managing.LastOwner: if nobody would look after the organization any more.
+    """
+    if membership.role != role:
+        set_role(membership, role)
+        record("membership.changed", membership.id, membership.user.name, membership.organization_id)
 
 
 def leave(membership: Membership) -> None:

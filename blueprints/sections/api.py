@@ -23,13 +23,12 @@ from tenantry.api import (
     check_unchanged,
     unset,
 )
-from tenantry.events import record
 from tenantry.times import now
 
 from .forms import LONGEST_BODY
 from .markdown import MOST_BRACKETS
 from .models import Page
-from .pages import free_slug, visible
+from .pages import free_slug, publish, tell, unpublish, visible
 from .slugs import LONGEST
 
 api_bp = ApiBlueprint("sections_api", __name__)
@@ -124,8 +123,8 @@ def create_page(data: PageIn) -> ApiResult:
         note=data.note, section=data.section, slug=slug, title=data.title, body=data.body, published_at=published_at
     )
     db.session.add(page)
+    tell(page, "created")
     db.session.flush()
-    _tell(page, "created")
     return ApiResult(page, 201, {"Location": url_for(".get_page", page_id=page.id)})
 
 
@@ -151,11 +150,13 @@ def change_page(page_id: int, data: PagePatch) -> Page:
     _check_body(changes.get("body", ""))
     slug = _free(page.section, changes["slug"], page.title, page) if "slug" in changes else page.slug
     said = {"slug": slug, "title": changes.get("title", page.title), "body": changes.get("body", page.body)}
-    page.revise(**said, note=data.note)
-    if "is_published" in changes:
-        page.published_at = (page.published_at or now()) if changes["is_published"] else None
+    if changes.get("is_published") is False:
+        unpublish(page)
+    if page.revise(**said, note=data.note):
+        tell(page, "changed")
+    if changes.get("is_published"):
+        publish(page)
     db.session.flush()
-    _tell(page, "changed")
     return page
 
 
@@ -164,7 +165,7 @@ def delete_page(page_id: int) -> None:
     """Delete a page and its history, as staff."""
     page = _find(page_id)
     check_unchanged(PageOut, page)
-    _tell(page, "deleted")
+    tell(page, "deleted")
     db.session.delete(page)
 
 
@@ -181,9 +182,3 @@ def _check_body(body: str) -> None:
     if body.count("[") > MOST_BRACKETS:
         mistake = {"pointer": "/body", "message": f"It has more than {MOST_BRACKETS} opening brackets."}
         raise ApiException(409, "The text would take too long to show.", [mistake])
-
-
-def _tell(page: Page, what: str) -> None:
-    """Note what has happened, for everybody: but of what is for everybody only."""
-    if page.published_at is not None:
-        record(f"page.{what}", page.id, page.title)

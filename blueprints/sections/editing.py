@@ -17,7 +17,7 @@ from .differences import compare
 from .forms import PageForm
 from .markdown import render
 from .models import Page, Revision
-from .pages import find_for_change, for_staff, free_slug, only_read, publish
+from .pages import find_for_change, for_staff, free_slug, only_read, publish, tell
 from .publishing import done
 
 
@@ -50,6 +50,8 @@ def edit(slug: str) -> ResponseReturnValue:
     if free is None:
         return _show(form, page)
     is_changed = page.revise(**typed, note=form.typed("note"))
+    if is_changed:
+        tell(page, "changed")
     # A form that is late with what the page says already was sent twice, as by a double click.
     return _saved(page, gettext("The page is saved.") if is_changed or is_late else gettext("Nothing was changed."))
 

@@ -15,7 +15,7 @@ from tenantry.users import User
 from .differences import compare
 from .markdown import render
 from .models import Page, Revision
-from .pages import find, find_for_change, for_staff, read_number
+from .pages import find, find_for_change, for_staff, read_number, tell
 from .publishing import done
 
 #: Most revisions in one list.
@@ -69,6 +69,7 @@ def restore(slug: str, number: str) -> ResponseReturnValue:
     old = _revision(page, number)
     note = gettext("Restored revision %(number)s") % {"number": old.number}
     if page.revise(slug=page.slug, title=old.title, body=old.body, note=note):
+        tell(page, "changed")
         return done(page, gettext("The page is as it was in revision %(number)s.") % {"number": old.number})
     return done(page, gettext("Nothing was changed."))
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, select, true
 
 from tenantry import current_user, db, role_required
 from tenantry.errors import BegunTooLate
+from tenantry.events import record
 from tenantry.times import now
 from tenantry.users import session_required
 
@@ -99,7 +100,22 @@ def _taken(section: str, beginning: str, page: Page | None) -> set[str]:
 
 def publish(page: Page) -> None:
     """Let everybody see a page."""
-    page.published_at = page.published_at or now()
+    if page.published_at is None:
+        page.published_at = now()
+        tell(page, "published")
+
+
+def unpublish(page: Page) -> None:
+    """Let staff alone see a page."""
+    tell(page, "unpublished")  # by the title that everybody knows
+    page.published_at = None
+
+
+def tell(page: Page, what: str) -> None:
+    """Note what happens to a page, for everybody: but of what is for everybody only."""
+    if page.published_at is not None:
+        db.session.flush()
+        record(f"page.{what}", page.id, page.title)
 
 
 def only_read() -> None:

@@ -10,7 +10,7 @@ from tenantry.forms import protected
 
 from .forms import DeleteForm
 from .models import Page
-from .pages import find_for_change, for_staff, publish
+from .pages import find_for_change, for_staff, publish, tell, unpublish
 
 
 @for_staff
@@ -25,7 +25,7 @@ def publish_page(slug: str) -> ResponseReturnValue:
 @protected
 def unpublish_page(slug: str) -> ResponseReturnValue:
     page = find_for_change(slug) or abort(404)
-    page.published_at = None
+    unpublish(page)
     return done(page, gettext("The page is a draft now, which only staff can read."))
 
 
@@ -35,6 +35,7 @@ def delete(slug: str) -> ResponseReturnValue:
     form = DeleteForm(data={"page": str(page.id), "revision": str(page.revision)})
     is_meant = form.validate_on_submit()
     if is_meant and form.base == page.revision:
+        tell(page, "deleted")
         db.session.delete(page)
         flash(gettext("The page and its history are deleted."), "success")
         return redirect(url_for(".index"))

@@ -1,16 +1,24 @@
-"""Answers of the platform itself: small, ready-made pages that name no tenant. Each is a WSGI application."""
+"""Answers of the platform itself: small, ready-made pages that name no tenant. Each is a WSGI application.
+
+Programs get them as problems (RFC 9457): those that ask below ``/api/`` or for JSON, unless they take HTML.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .registry import Registry
 
+#: The media type of errors as programs get them (RFC 9457); and below what they get them unless they ask for HTML.
+PROBLEM, API_ROOT = "application/problem+json", "/api/"
 _HTML = """<!doctype html>
 <html lang="en">
 <head>
@@ -29,6 +37,7 @@ _SAFETY = [
     ("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
+    ("Vary", "Accept"),
 ]
 
 
@@ -41,17 +50,28 @@ class Page:
     :param headers: more headers.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "problem", "status")
 
     def __init__(self, status: str, title: str, body: str, *headers: tuple[str, str]) -> None:
         self.status = status
         self.body = _HTML.format(title=escape(title), body=body).encode()
-        length = ("Content-Length", str(len(self.body)))
-        self.headers = [("Content-Type", "text/html; charset=utf-8"), length, *_SAFETY, *headers]
+        code, _, words = status.partition(" ")
+        detail = Markup(body).striptags()  # noqa: S704  # its tags are taken away
+        self.problem = json.dumps(
+            {"type": "about:blank", "title": words, "status": int(code), "detail": detail}
+        ).encode()
+        self.headers = [*_SAFETY, *headers]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(self.status, list(self.headers))
-        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [self.body]
+        kind, body = (PROBLEM, self.problem) if _is_of_a_program(environ) else ("text/html; charset=utf-8", self.body)
+        start_response(self.status, [("Content-Type", kind), ("Content-Length", str(len(body))), *self.headers])
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+
+def _is_of_a_program(environ: WSGIEnvironment) -> bool:
+    """Whether the one who asks takes a problem. Accept is not weighed: who takes HTML at all gets it."""
+    accept = environ.get("HTTP_ACCEPT", "")
+    return "text/html" not in accept and ("json" in accept or environ.get("PATH_INFO", "").startswith(API_ROOT))
 
 
 _NO_STORE = ("Cache-Control", "no-store")

@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 
 from tenantry import ApiException, current_user, db
 from tenantry.api import ID, ApiResult, Collection, check_unchanged
-from tenantry.organizations import LastOwner, Membership, Organization, set_role
+from tenantry.organizations import LastOwner, Membership, Organization
 from tenantry.users import User, fold_username
 
 from .. import services
@@ -66,7 +66,7 @@ def change_membership(membership_id: int, data: MembershipPatch) -> Membership:
     services.need(membership.organization_id, "owner")
     check_unchanged(MembershipOut, membership)
     try:
-        set_role(membership, data.role)
+        services.change_role(membership, data.role)
     except LastOwner:
         raise ApiException(409, _LAST) from None
     return membership

@@ -14,15 +14,13 @@ from .operations import Operation
 from .pagination import Part, PartQuery, paginate
 from .problems import ApiException, Problem
 from .results import ApiResult
-from .schemas import WHOLE, Day, Id, Moment, Schema, SentId, dataschema, read_json, read_query, unset
+from .schemas import ID, LARGEST_ID, WHOLE, Day, Id, Moment, Schema, SentId, dataschema, read_json, read_query, unset
 from .streaming import stream_csv, stream_jsonl
 from .timing import timed
 
-#: The converter for the number of a row: a larger one is none that there could be.
-ID = "int(max=9223372036854775807)"
-
 __all__ = [
     "ID",
+    "LARGEST_ID",
     "PREFIX",
     "WHOLE",
     "ApiBlueprint",

@@ -16,6 +16,7 @@ from sqlalchemy import String, Text, delete
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import db
+from ..organizations.scope import get_available_organizations
 from ..times import now
 from ..users.current import current_user
 from .problems import ApiException
@@ -94,6 +95,18 @@ def _replay(known: KeptAnswer, fingerprint: str) -> Response:
         raise ApiException(422, f"This {HEADER} was sent with another request; expected a new key for a new request.")
     if known.body is None:
         raise ApiException(409, "This was done already, and its answer, which holds a secret, is not kept.")
+    if not _is_seen(known.body):
+        raise ApiException(404)
     response = current_app.response_class(known.body, known.status, json.loads(known.headers))
     response.headers[REPLAYED] = "true"
     return response
+
+
+def _is_seen(body: str) -> bool:
+    """Whether who gets an answer again may still see it: they may have left the organization that it is about."""
+    try:
+        answered = json.loads(body)
+    except ValueError:  # no JSON
+        return True
+    organization_id = answered.get("organization_id") if isinstance(answered, dict) else None
+    return organization_id is None or organization_id in get_available_organizations()

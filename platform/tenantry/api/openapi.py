@@ -13,11 +13,12 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from werkzeug.http import HTTP_STATUS_CODES
 
+from ..pages import PROBLEM
 from . import documented_headers as headers
 from .examples import example_of
 from .operations import Operation
-from .problems import MEDIA_TYPE, Problem
-from .schemas import LARGEST_JSON
+from .problems import Problem
+from .schemas import LARGEST_ID, LARGEST_JSON
 
 if TYPE_CHECKING:
     from ..tenant_app import TenantApp
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 VERSION = "1.0"
 _VALUE = re.compile(r"<(?:(?P<kind>\w+)(?:\((?P<options>[^)]*)\))?:)?(?P<name>\w+)>")
-_LARGEST_ID = 2**63 - 1
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = """\
 Everything in this workspace that you may see, as JSON.
@@ -222,7 +222,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _MEANINGS.get(status) or HTTP_STATUS_CODES.get(status, "Error"),
         "headers": headers.of_problem(status),
         "content": {
-            MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}},
+            PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}},
             "text/html": {"schema": {"type": "string"}},  # for those who ask for it
         },
     }
@@ -232,7 +232,7 @@ def _path_values(operation: Operation) -> Iterator[dict[str, Any]]:
     for found in _VALUE.finditer(operation.rule):
         schema: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
         if found["kind"] == "int":
-            schema = {"type": "integer", "minimum": 0, "maximum": _LARGEST_ID}
+            schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
         what = found["name"].removesuffix("_id").replace("_", " ")
         text = f"The `id` of the {what}." if found["name"].endswith("_id") else f"The {what}."
         yield {"name": found["name"], "in": "path", "required": True, "description": text, "schema": schema}

@@ -19,7 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from .. import db
 from .problems import ApiException
 from .results import ApiResult
-from .schemas import WHOLE, Schema, read_query
+from .schemas import LARGEST_ID, WHOLE, Schema, read_query
 
 T = TypeVar("T")
 #: What lists are sorted by: a column, or an expression of columns. None of them may be NULL.
@@ -180,13 +180,13 @@ def _read(cursor: str, order: _Order) -> tuple[tuple[Any, int], bool]:
         key = _KINDS[int].validate_python(key, strict=True)
     except (ValueError, TypeError, binascii.Error, ValidationError, RecursionError):
         raise ApiException(400, "The cursor is none of ours. Begin without one, and follow `next`.") from None
-    if sort != order.name or backwards not in (0, 1) or abs(key) >= 2**63 or not _fits(value):
+    if sort != order.name or backwards not in (0, 1) or abs(key) > LARGEST_ID or not _fits(value):
         raise ApiException(400, "The cursor is of a list that was sorted otherwise. Begin without one.")
     return (value, key), bool(backwards)
 
 
 def _fits(value: Any) -> bool:
-    return not isinstance(value, int) or abs(value) < 2**63
+    return not isinstance(value, int) or abs(value) <= LARGEST_ID
 
 
 def _kind_of(key: Any) -> TypeAdapter[Any]:

@@ -12,13 +12,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ..errors import did_you_mean
+from ..pages import API_ROOT, PROBLEM
 from .cors import allow_origin
 from .results import ApiResult
 
-MEDIA_TYPE = "application/problem+json"
-#: Below this every error is a problem, unless somebody asks for HTML.
-API_ROOT = "/api/"
-_PROBLEM, _HTML = (MEDIA_TYPE, "application/json"), "text/html"
+_PROBLEM, _HTML = (PROBLEM, "application/json"), "text/html"
 
 
 class Mistake(BaseModel):
@@ -79,10 +77,6 @@ class ApiException(HTTPException):
         """Return the headers of its answer."""
         return [*super().get_headers(*args, **kwargs), *self.headers.items()]
 
-    def to_result(self) -> ApiResult:
-        """Return it as what a view might return."""
-        return ApiResult(problem_of(self), self.code or 500, {**self.headers, "Content-Type": MEDIA_TYPE})
-
 
 def problem_of(error: HTTPException) -> dict[str, Any]:
     """Return the problem details of any HTTP error."""
@@ -122,7 +116,7 @@ def problem_response(error: HTTPException) -> Response:
             response.headers[name] = value
     if isinstance(error, MethodNotAllowed) and "Allow" not in response.headers:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-    response.content_type = MEDIA_TYPE
+    response.content_type = PROBLEM
     response.vary.add("Accept")
     # Where there is no operation, as for an unknown address, nobody else would say so.
     return allow_origin(response) if request.path.startswith(API_ROOT) else response
@@ -131,7 +125,7 @@ def problem_response(error: HTTPException) -> Response:
 def wants_problem() -> bool:
     """Whether the one who asks takes errors as problems: by default below the API, elsewhere if they ask for JSON."""
     if request.path.startswith(API_ROOT) or _is_of_api():
-        return request.accept_mimetypes.best_match((*_PROBLEM, _HTML), MEDIA_TYPE) != _HTML
+        return request.accept_mimetypes.best_match((*_PROBLEM, _HTML), PROBLEM) != _HTML
     return request.accept_mimetypes.best_match((_HTML, *_PROBLEM), _HTML) != _HTML
 
 

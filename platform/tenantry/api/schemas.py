@@ -18,6 +18,9 @@ R = TypeVar("R")
 
 #: Most bytes of a body of JSON.
 LARGEST_JSON = 1024 * 1024
+#: The largest number that a row can have, and the converter for it in a rule.
+LARGEST_ID = 2**63 - 1
+ID = f"int(max={LARGEST_ID})"
 #: What a model without a word of its own does with keys that it does not know.
 Extra = Literal["refuse", "remove"]
 _EXTRA: dict[Extra, Literal["forbid", "ignore"]] = {"refuse": "forbid", "remove": "ignore"}
@@ -131,7 +134,7 @@ _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,30})", re.ASCII)
 #: Marks a whole number that is sent, as the last mark: ``Annotated[int, Field(ge=1), WHOLE]``.
 WHOLE = BeforeValidator(_whole)
 #: The number of a row, as it is sent.
-SentId = Annotated[int, Field(ge=1, le=2**63 - 1), WHOLE]
+SentId = Annotated[int, Field(ge=1, le=LARGEST_ID), WHOLE]
 #: A day that is sent, as a date: in the one form that JSON Schema has, of which pydantic would take some more.
 Day = Annotated[
     str,
@@ -139,5 +142,5 @@ Day = Annotated[
     AfterValidator(date.fromisoformat),
 ]
 #: The number of a row as it is answered; and a moment as the database keeps it, with its zone.
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]

@@ -52,6 +52,11 @@ class User(Model):
         """Whether they may log in."""
         return self.activated_at is not None and self.blocked_at is None
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an administrator lets them log in no more."""
+        return self.blocked_at is not None
+
 
 class Login(Model):
     """One browser in which somebody is logged in; the cookie has what its id is the SHA-256 digest of."""
