@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, exists, func, insert, literal_column, select, table, text, union, update
 from sqlalchemy.orm import aliased, joinedload, selectinload, subqueryload
 
-from blueprints.projects.models import Comment, Project, Task
+from blueprints.projects.models import Comment, PartnerInvitation, Project, Task
 from blueprints.sections.models import Page
 from tenantry import Platform, db
 from tenantry.errors import ForeignOrganization, NoReason, UnfilteredQuery
@@ -30,10 +31,11 @@ from tenantry.organizations import (
 )
 from tenantry.organizations.scope import CRITERIA
 from tenantry.testing import client_of, make_platform
+from tenantry.times import now
 from tenantry.users import CurrentUser, User, become
 
 #: Every model whose rows belong to organizations. A new one is named here, or this test fails.
-SCOPED = {Organization, Membership, Event, Project, Task, Comment}
+SCOPED = {Organization, Membership, Event, Project, Task, Comment, PartnerInvitation}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,16 @@ def world(platform: Platform) -> dict[str, int]:
             db.session.add(task)
             db.session.flush()
             db.session.add(Comment(organization_id=organization.id, task_id=task.id, body=f"{name}'s comment"))
+            db.session.add(
+                PartnerInvitation(
+                    organization_id=organization.id,
+                    workspace="globex",
+                    username="zoe",
+                    role="member",
+                    inviter_id=ids[name],
+                    expires_at=now() + timedelta(days=1),
+                )
+            )
             db.session.add(
                 Event(kind="task.created", subject_id=task.id, title=f"{name}'s event", organization_id=organization.id)
             )

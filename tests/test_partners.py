@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tenantry import Platform, db
-from tenantry.organizations import Membership
-from tenantry.testing import TenantClient, mails_of
+from blueprints.projects import invitations
+from blueprints.projects.models import PartnerInvitation
+from tenantry import Platform, db, services, signing
+from tenantry.errors import TenantUnavailable
+from tenantry.organizations import Membership, Organization, add_member
+from tenantry.testing import TenantClient, client_of, mails_of
 from tenantry.times import now
-from tenantry.users import User
+from tenantry.users import CurrentUser, User, become
 
 
 @pytest.fixture
@@ -98,6 +101,56 @@ def test_it_works_once(platform: Platform, acme: TenantClient, globex: TenantCli
     assert members(platform) == {"ada": "owner"}
 
 
+def test_an_owner_sees_who_is_invited_and_withdraws_it(
+    platform: Platform, acme: TenantClient, globex: TenantClient
+) -> None:
+    globex.log_in("zoe")
+    page = invite(acme, role="viewer").headers["Location"].removeprefix("/acme")
+    shown = acme.get(page).text
+    assert "Invited from other workspaces" in shown
+    assert re.search(r"<strong>zoe</strong> <span[^>]*>Globex, until ", shown)
+    withdraw = "/projects/partner-invitations/1/withdraw"
+    bob = client_of(platform, "acme")
+    bob.log_in("bob")
+    assert bob.submit("/projects/organizations/new", form=withdraw).status_code == 404, "not theirs to see"
+    with platform.tenant("acme"):
+        add_member(1, db.session.scalars(select(User.id).where(User.username == "bob")).one())
+    assert bob.submit("/projects/organizations/new", form=withdraw).status_code == 403
+    assert "Invited from" not in bob.get(page).text
+    assert acme.post(withdraw, data={"csrf_token": "x"}).status_code == 400
+    assert acme.submit(page, form=withdraw).status_code == 302
+    assert "Invited from" not in acme.get(page).text
+    assert globex.submit(link_of(platform)).status_code == 404
+    assert "zoe" not in members(platform)
+
+
+def test_a_second_invitation_takes_the_place_of_the_first(
+    platform: Platform, acme: TenantClient, globex: TenantClient
+) -> None:
+    """So that who was removed has no other one left."""
+    globex.log_in("zoe")
+    page = invite(acme, role="owner").headers["Location"].removeprefix("/acme")
+    first = link_of(platform)
+    acme.submit(f"{page}partners", {"workspace": "globex", "username": "zoe", "role": "viewer"})
+    assert acme.get(page).text.count("<strong>zoe</strong>") == 1
+    assert globex.submit(first).status_code == 404
+    assert members(platform) == {"ada": "owner"}
+
+
+def test_what_was_not_passed_on_is_not_kept(platform: Platform, acme: TenantClient) -> None:
+    acme.log_in("ada")
+    page = acme.submit("/projects/organizations/new", {"name": "Rockets"}).headers["Location"].removeprefix("/acme")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "call", _unreachable)
+        answer = acme.submit(f"{page}partners", {"workspace": "globex", "username": "zoe", "role": "member"})
+    assert "cannot be reached at the moment" in answer.text
+    assert "Invited from" not in acme.get(page).text
+
+
+def _unreachable(*args: Any) -> Any:
+    raise TenantUnavailable("globex", "for a test", 5.0)
+
+
 def test_only_the_one_who_was_invited_accepts(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
     globex.log_in("zoe")
     invite(acme)
@@ -158,8 +211,6 @@ def test_a_name_that_is_taken_gets_another(platform: Platform, acme: TenantClien
 
 
 def test_only_an_owner_invites_and_only_where_there_are_partners(platform: Platform, acme: TenantClient) -> None:
-    from tenantry.testing import client_of
-
     invite(acme)
     acme.log_in("bob")
     assert acme.get("/projects/organizations/1/partners").status_code == 404
@@ -174,17 +225,21 @@ def test_a_token_of_the_one_is_no_token_of_the_other(
     platform: Platform, acme: TenantClient, globex: TenantClient
 ) -> None:
     """What acme signed for globex to pass on is accepted by acme alone, from globex alone, for that user alone."""
-    from tenantry import services, signing
-
     globex.log_in("zoe")
     invite(acme)
     with platform.tenant("acme"):
-        token = signing.sign("partner invitation", [1, "owner", "globex", "zoe", 1], 60)
+        ada = db.session.scalars(select(User).where(User.username == "ada")).one()
+        become(CurrentUser.of(ada, "session"))
+        organization = db.session.scalars(select(Organization)).one()
+        token = invitations.ticket_of(invitations.keep(organization, "globex", "zoe", "owner"))
+        (first,) = {each.id for each in db.session.scalars(select(PartnerInvitation))}
+        by_another_purpose = signing.sign("another", first, 60)
     told = {"token": token, "username": "zoe", "name": "Z", "email": "z@x.example", "language": None}
     with platform.tenant("globex"):
         assert services.call("acme", "/projects/-/acceptances", {**told, "username": "bob"}).status_code == 404
-        forged = signing.sign("partner invitation", [1, "owner", "globex", "zoe", 1], 60)
-        assert services.call("acme", "/projects/-/acceptances", {**told, "token": forged}).status_code == 404
+        for forged in (signing.sign("partner invitation", first, 60), by_another_purpose, f"{token}x"):
+            assert services.call("acme", "/projects/-/acceptances", {**told, "token": forged}).status_code == 404
         assert services.call("acme", "/projects/-/acceptances", {"token": token}).status_code == 422
         assert services.call("acme", "/projects/-/acceptances", told).status_code == 200
+        assert services.call("acme", "/projects/-/acceptances", told).status_code == 404
     assert members(platform) == {"ada": "owner", "zoe": "owner"}

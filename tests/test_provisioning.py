@@ -75,7 +75,7 @@ def test_the_schema_comes_from_migrations_and_fits_the_models(tmp_path: Path) ->
     assert found == []
     assert {name for (name,) in rows(platform, "acme", "SELECT version_num FROM alembic_version")} == {
         "sections_0002",
-        "projects_0001",
+        "projects_0002",
     }
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import delete, select
 
 from tenantry import ApiException, current_tenant, db, gettext, mail, speaking
 from tenantry.events import record
-from tenantry.organizations import Membership, Organization, act_for, add_member, unscoped
+from tenantry.organizations import Membership, act_for, add_member, unscoped
 from tenantry.times import now
-from tenantry.users import RESERVED, Throttle, TooManyAttempts, User, fold_address, is_username, sign_link
+from tenantry.users import RESERVED, User, fold_address, is_username, sign_link
 
-#: An invitation works once: longer than it is good for, nobody accepts it again.
-ONCE = Throttle("partner invitation", "1 per 30 day")
+from .models import PartnerInvitation
+
 _SET_PASSWORD_WITHIN = timedelta(days=3)
 _WHY = "an owner of it has invited somebody of a partner, who is not known here yet"
 
@@ -30,24 +30,21 @@ class Person(Protocol):
     language: str | None
 
 
-def join(token: str, organization_id: int, role: str, inviter_id: int, person: Person) -> Membership:
-    """Let somebody belong to an organization.
+def join(invitation: PartnerInvitation, person: Person) -> Membership:
+    """Let somebody belong to the organization to which they were invited; the invitation is used up.
 
-    :raises ApiException: 404 if the one who invited may not any more, or it was accepted already.
+    :raises ApiException: 404 if the one who invited may not any more.
     """
-    organization = db.session.scalar(unscoped(select(Organization).where(Organization.id == organization_id), _WHY))
-    if organization is None or not _looks_after(inviter_id, organization_id):
+    organization_id, role = invitation.organization_id, invitation.role
+    if not _looks_after(invitation.inviter_id, organization_id):
         raise ApiException(404)
-    try:
-        ONCE.count(token)
-    except TooManyAttempts:
-        raise ApiException(404) from None
     email = _address(person)
     _forget_unconfirmed(email)
     user = db.session.scalar(select(User).where(User.email == email)) or _make_account(person, email)
     if not user.is_active:
         raise ApiException(404)
     act_for(organization_id, _WHY)
+    db.session.delete(invitation)
     membership = add_member(organization_id, user.id, role)
     record("membership.created", membership.id, user.name, organization_id)
     return membership

@@ -115,3 +115,23 @@ class Comment(OrganizationOwned, db.Model):
 
     task: Mapped[Task] = relationship(back_populates="comments")
     author: Mapped[User | None] = relationship()
+
+
+class PartnerInvitation(OrganizationOwned, db.Model):
+    """Somebody of another workspace who may come. It is gone once they have.
+
+    :ivar workspace: the slug of theirs.
+    :ivar username: who they are there; whether there is such a person is not known here.
+    :ivar role: what they become in the organization.
+    """
+
+    __tablename__ = "partner_invitation"
+    __table_args__ = _NEVER_AGAIN
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(63))
+    username: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(10))
+    inviter_id: Mapped[int] = mapped_column(ForeignKey("tenantry_user.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]

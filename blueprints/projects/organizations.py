@@ -18,6 +18,7 @@ from tenantry.users import session_required
 from . import bp, services
 from .finding import part_of
 from .forms import MemberForm, OrganizationForm, base_of, role_names
+from .invitations import waiting
 from .overview import at_a_glance, counts_of, projects_of
 
 #: Most organizations on a page, and most projects and members.
@@ -59,6 +60,7 @@ def organization(organization_id: int) -> Any:
 
 def show(found: Organization, form: MemberForm) -> Any:
     """Return the page of an organization, with a form to let somebody belong to it."""
+    own_role, partners = role_in(found.id), between_tenants.partners()
     members = select(Membership).where(Membership.organization_id == found.id).options(joinedload(Membership.user))
     return form.shown_by(
         "projects/organization.html",
@@ -68,8 +70,9 @@ def show(found: Organization, form: MemberForm) -> Any:
         counts=counts_of([found.id])[found.id],
         members=part_of(members.order_by(Membership.id), _ON_A_PAGE),
         roles=role_names(),
-        own_role=role_in(found.id),
-        has_partners=bool(between_tenants.partners()),
+        own_role=own_role,
+        partners={tenant.slug: tenant.title for tenant in partners},
+        invitations=db.session.scalars(waiting(found).limit(_ON_A_PAGE)).all() if own_role == "owner" else (),
     )
 
 

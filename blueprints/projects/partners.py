@@ -4,13 +4,10 @@
 2. The other one mails its user, in its own look; whether there is such a user, it does not say.
 3. That user accepts there. Only then their workspace tells this one who they are (``acceptances``), and they belong to
    the organization, with an account of their own here.
-
-What has to come back is signed and not stored; that it works once is counted in this workspace's own database.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from flask import abort, flash, redirect, render_template, url_for
@@ -19,7 +16,7 @@ from sqlalchemy import select
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from tenantry import ApiException, ApiResult, current_user, dataschema, db, gettext, mail, services, signing
+from tenantry import ApiException, ApiResult, current_user, dataschema, db, forms, gettext, mail, services, signing
 from tenantry.api import ID, Line, Schema
 from tenantry.errors import BadToken, NotPartners, TenantUnavailable
 from tenantry.forms import Form
@@ -35,15 +32,14 @@ from tenantry.users import (
     session_required,
 )
 
-from . import bp, joining
+from . import bp, invitations, joining
 from .forms import role_names
+from .models import PartnerInvitation
 from .services import find, need
 
-#: For how long an invitation is good.
-GOOD_FOR = timedelta(days=14)
 #: How many invitations somebody may send to partners, and get from them.
 INVITING, INVITED = Throttle("partner invitations by", "20 per hour"), Throttle("partner invitations to", "5 per hour")
-_PASSED_ON, _HELD = "partner invitation", "partner invitation held"
+_HELD = "partner invitation held"
 
 Name = Annotated[Line, Field(max_length=200)]
 
@@ -116,19 +112,35 @@ def pass_on(organization: Organization, workspace: str, username: str, role: str
     :raises TenantUnavailable: if it does not answer, or takes no invitations.
     :raises TooManyAttempts: if this user has invited too many.
     """
-    invitation = [organization.id, role, workspace, fold_username(username), current_user.id]
-    token = signing.sign(_PASSED_ON, invitation, GOOD_FOR.total_seconds())
+    INVITING.count(str(current_user.id))
+    invitation = invitations.keep(organization, workspace, fold_username(username), role)
     invited = {
-        "username": fold_username(username),
+        "username": invitation.username,
         "organization": organization.name,
         "inviter": current_user.name,
-        "token": token,
+        "token": invitations.ticket_of(invitation),
     }
-    INVITING.count(str(current_user.id))
-    db.commit_now()  # the attempt counts, whatever comes of it
-    answer = services.call(workspace, "/projects/-/invitations", invited)
-    if answer.status_code != 202:
-        raise TenantUnavailable(workspace, "it does not take invitations", 60.0)
+    db.commit_now()  # the attempt counts, and what comes back finds the invitation
+    try:
+        answer = services.call(workspace, "/projects/-/invitations", invited)
+        if answer.status_code != 202:
+            raise TenantUnavailable(workspace, "it does not take invitations", 60.0)
+    except (NotPartners, TenantUnavailable):
+        db.session.delete(invitation)
+        raise
+
+
+@bp.post(f"/partner-invitations/<{ID}:invitation_id>/withdraw")
+@session_required
+@forms.protected
+def withdraw_partner(invitation_id: int) -> Any:
+    """Let an invitation that is still on its way lead to nothing."""
+    invitation = find(PartnerInvitation, invitation_id)
+    need(invitation.organization_id, "owner")
+    organization_id = invitation.organization_id
+    db.session.delete(invitation)
+    flash(gettext("The invitation has been withdrawn."), "success")
+    return redirect(url_for(".organization", organization_id=organization_id))
 
 
 @bp.post("/-/invitations")
@@ -140,7 +152,7 @@ def receive_invitation(data: Invited) -> Any:
     if user is not None and user.is_active and _may_get_one_more(user):
         partner = services.calling_tenant()
         held = [partner.slug, user.id, data.organization, data.inviter, data.token]
-        link = mail.link("projects.accept_partner", token=signing.sign(_HELD, held, GOOD_FOR.total_seconds()))
+        link = mail.link("projects.accept_partner", token=signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds()))
         joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
     return ApiResult({"passed_on": True}, 202)  # whether there is such a user, is nobody's business
 
@@ -195,11 +207,8 @@ def _open_held(token: str) -> tuple[Any, str, str, str]:
 @dataschema(Accepted)
 def receive_acceptance(data: Accepted) -> Any:
     """Let somebody of a partner belong to an organization here, as an owner of it has asked for."""
-    try:
-        organization_id, role, workspace, username, inviter_id = signing.verify(_PASSED_ON, data.token)
-    except (BadToken, ValueError, TypeError):
-        raise ApiException(404) from None
-    if workspace != services.calling_tenant().slug or username != data.username:
+    invitation = invitations.find(data.token, services.calling_tenant().slug, data.username)
+    if invitation is None:
         raise ApiException(404)
-    joining.join(data.token, organization_id, role, inviter_id, data)
+    joining.join(invitation, data)
     return ApiResult({"home": mail.link("projects.index")})
