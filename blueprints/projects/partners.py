@@ -152,7 +152,9 @@ def receive_invitation(data: Invited) -> Any:
     if user is not None and user.is_active and _may_get_one_more(user):
         partner = services.calling_tenant()
         held = [partner.slug, user.id, data.organization, data.inviter, data.token]
-        link = mail.link("projects.accept_partner", token=signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds()))
+        link = mail.link(
+            "projects.accept_partner", token=signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds())
+        )
         joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
     return ApiResult({"passed_on": True}, 202)  # whether there is such a user, is nobody's business
 
