@@ -130,6 +130,7 @@ QUERIES: dict[str, Callable[[Any], Any]] = {
     "execute": lambda m: db.session.execute(select(m)).scalars().all(),
     "query": lambda m: db.session.query(m).all(),
     "alias": lambda m: db.session.scalars(select(aliased(m))).all(),
+    "alias with a name of its own": lambda m: db.session.scalars(select(aliased(m, name="My Own"))).all(),
     "ordered part": lambda m: db.session.scalars(select(m).order_by(m.id.desc()).limit(10)).all(),
     "or true": lambda m: db.session.scalars(select(m).where((m.id > 0) | (m.id < 0))).all(),
     "stream": lambda m: [

@@ -35,6 +35,7 @@ _SILENT = re.compile(r"/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'", re.DOTALL)
 #: stays in a connection, or opens another database.
 _PAST = re.compile(r"\b(FULL|RIGHT)(\s+OUTER)?\s+JOIN\b", re.IGNORECASE)
 _STAYING = re.compile(r"^\s*(CREATE\s+TEMP(ORARY)?|ATTACH|DETACH)\b", re.IGNORECASE)
+_NAME = r'\w+|"[^"]+"'
 _WRITES = re.compile(r"^\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)\b", re.IGNORECASE)
 #: SQL to the tables that stand in it without the filter.
 _KNOWN: dict[str, tuple[str, ...]] = {}
@@ -90,10 +91,11 @@ def _unfiltered(sql: str) -> list[str]:
 
 def _stands_alone(bare: str, table: str, column: str) -> bool:
     """Whether a table stands more often in the SQL, under one of its names, than its filter does; or its rows move."""
-    places = re.finditer(rf"(?<!\w){table}\b(?!\.)(?:\s+AS\s+(\w+))?", bare, re.IGNORECASE)
+    places = re.finditer(rf"(?<!\w){table}\b(?!\.)(?:\s+AS\s+({_NAME}))?", bare, re.IGNORECASE)
     names = Counter((place[1] or table).lower() for place in places)
+    seen = re.escape(_FILTERED)
     moved = re.search(rf"^\s*UPDATE\b.*?\bSET\b(?:(?!\bWHERE\b).)*?\b{column}\s*=", bare, re.IGNORECASE | re.DOTALL)
     return bool(moved and names) or any(
-        count > len(re.findall(rf"(?<![\w.]){name}\.{column} {re.escape(_FILTERED)}", bare))
+        count > len(re.findall(rf"(?<![\w.]){re.escape(name)}\.{column} {seen}", bare, re.IGNORECASE))
         for name, count in names.items()
     )
