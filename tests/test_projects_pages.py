@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import event, select
 from werkzeug.test import TestResponse
 
 from blueprints.projects import services
-from blueprints.projects.models import Comment, Project, Task
+from blueprints.projects.models import Comment, Project, State, Task
 from tenantry import Platform, db
 from tenantry.events import Event
 from tenantry.organizations import Membership, Organization, add_member
@@ -450,6 +451,25 @@ def test_a_form_that_is_sent_twice_is_no_conflict(world: World) -> None:
 
 
 # Tasks.
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "told"),
+    [(-1, "todo", "was due on"), (-1, "done", "due on"), (0, "doing", "due on"), (1, "todo", "due on")],
+)
+def test_what_is_overdue_says_so(world: World, days: int, state: str, told: str) -> None:
+    """By the day where the reader is."""
+    with world.as_("bob"):
+        zone = ZoneInfo("Pacific/Kiritimati")  # the first to have a new day
+        db.session.scalars(select(User).where(User.username == "bob")).one().timezone = zone.key
+        task = db.session.scalars(select(Task)).first()
+        assert task
+        task.state, task.due_on = cast(State, state), datetime.now(zone).date() + timedelta(days=days)
+        number, project = task.id, task.project_id
+    board = world.people["bob"].get(f"/projects/{project}/").text
+    (due,) = re.findall(rf'id="task-{number}".*?<span class="due([^"]*)">([^<]*?)[A-Z]', board, re.DOTALL)
+    assert due == (" late" if told.startswith("was") else "", f"{told} ")
+    assert ("(overdue)" in world.people["bob"].get(f"/projects/tasks/{number}/").text) is told.startswith("was")
 
 
 def test_a_task_from_the_first_to_the_last(world: World) -> None:

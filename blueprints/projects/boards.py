@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from tenantry import db, forms, gettext
 from tenantry.api import ID, LARGEST_ID, etag_for
+from tenantry.dates import today
 from tenantry.forms import Form
 from tenantry.organizations import Organization
 from tenantry.users import session_required
@@ -68,6 +69,7 @@ def _for_script(found: Project) -> dict[str, Any]:
         "csrf": forms.csrf_token(),
         "page": url_for(".task", task_id=0),
         "most": ON_A_BOARD,
+        "today": today().isoformat(),
         "states": state_names(),
         "people": people_of(found.organization_id),
         "words": script_words(),

@@ -13,6 +13,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, Un
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tenantry import db
+from tenantry.dates import today
 from tenantry.organizations import Organization, OrganizationOwned
 from tenantry.times import now
 from tenantry.users import User
@@ -89,6 +90,11 @@ class Task(OrganizationOwned, db.Model):
     comments: Mapped[list[Comment]] = relationship(
         back_populates="task", cascade="all, delete-orphan", passive_deletes=True, order_by="Comment.id"
     )
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have been done by now, where the reader is."""
+        return self.state != "done" and self.due_on is not None and self.due_on < today()
 
 
 class Comment(OrganizationOwned, db.Model):

@@ -22,4 +22,5 @@ def script_words() -> dict[str, str]:
         "failed": gettext("Something went wrong. Please try again."),
         "offline": gettext("The server cannot be reached. Please try again."),
         "due": gettext("due on {day}"),
+        "late": gettext("was due on {day}"),
     }

@@ -34,6 +34,11 @@ def current_timezone() -> tzinfo:
     return _zone(name or "") or _zone(tenant.timezone) or UTC
 
 
+def today() -> date:
+    """Return which day it is where the reader is."""
+    return datetime.now(current_timezone()).date()
+
+
 def format_datetime(value: datetime | None, style: Style | None = None) -> str:
     """Return a moment, e.g. ``20.11.2026, 11:00``.
 

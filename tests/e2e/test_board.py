@@ -360,6 +360,14 @@ def test_news_are_known_for_news_wherever_somebody_is(site: Site, browser: Brows
     assert page.evaluate("document.activeElement.textContent") == "Far away", "the focus is lost with the task"
     assert card(page, "Near").get_attribute("data-etag"), "nothing is new about it"
     expect(column(page, "todo").locator(".count")).to_have_text("2")
+    with site.platform.tenant("acme"):
+        db.session.scalars(Task.unscoped().where(Task.title == "Far away")).one().due_on = date(2020, 1, 2)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(card(page, "Far away").locator(".due.late")).to_have_text("was due on Jan 2, 2020")
+    card(page, "Far away").get_by_role("button", name="Done").click()
+    expect(column(page, "done").locator(".due:not(.late)")).to_have_text("due on Jan 2, 2020")
+    card(page, "Far away").get_by_role("button", name="To do").click()
+    expect(column(page, "todo").locator(".due.late")).to_have_text("was due on Jan 2, 2020")
     ada.look("board-dark")
     with site.platform.tenant("acme"):
         db.session.scalars(Task.unscoped().where(Task.title == "Far away")).one().description = "Not seen yet"

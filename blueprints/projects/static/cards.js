@@ -44,7 +44,9 @@ export class Cards {
     title.textContent = task.title;
     card.querySelectorAll(".about").forEach((each) => { each.textContent = `: ${task.title}`; });
     card.querySelector(".who").textContent = this.data.people[task.assignee_id] ?? "";
-    card.querySelector(".due").textContent = day && this.data.words.due.replace("{day}", day);
+    const late = task.state !== "done" && Boolean(day) && task.due_on < this.data.today;
+    card.querySelector(".due").textContent = day && this.data.words[late ? "late" : "due"].replace("{day}", day);
+    card.querySelector(".due").classList.toggle("late", late);
     card.dataset.etag = task.etag ?? "";
     card.dataset.changed = task.updated_at;
     this.place(card, task.state);
