@@ -11,6 +11,8 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -156,10 +158,18 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(chunks)
 
 
+#: Ports of this process, below those that the kernel gives to whoever asks for any, as other processes do meanwhile.
+_PORTS = cycle(20_000 + os.getpid() % 120 * 100 + number for number in range(100))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port at which nobody listens, and that no other process of the tests is told meanwhile."""
+    for port in islice(_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("all of this process's ports are in use")
 
 
 def environ_without_tenantry() -> dict[str, str]:
