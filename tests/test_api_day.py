@@ -126,7 +126,7 @@ def test_a_day(address: str) -> None:
     kinds = [event["kind"] for event in bob.list_events(limit=200).json["items"]]
     assert kinds[:3] == ["organization.created", "membership.created", "project.created"]
     assert kinds.count("task.created") == 12
-    assert "page.created" in kinds
+    assert "page.published" in kinds
 
     # Home time: the colleague leaves, and the work is nobody's; then all of it goes.
     assert bob.delete_membership(membership_id=member["id"]).status == 204

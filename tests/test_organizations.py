@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased, joinedload, selectinload, subqueryload
 from blueprints.projects.models import Comment, PartnerInvitation, Project, Task
 from blueprints.sections.models import Page
 from tenantry import Platform, db
-from tenantry.errors import ForeignOrganization, NoReason, UnfilteredQuery
+from tenantry.errors import ForeignOrganization, LastingStatement, NoReason, UnfilteredQuery
 from tenantry.events import Event
 from tenantry.organizations import (
     LastOwner,
@@ -30,6 +30,7 @@ from tenantry.organizations import (
     unscoped,
 )
 from tenantry.organizations.scope import CRITERIA
+from tenantry.scope_guard import UNSCOPED
 from tenantry.testing import client_of, make_platform
 from tenantry.times import now
 from tenantry.users import CurrentUser, User, become
@@ -265,6 +266,41 @@ def test_ways_around_it_are_refused(platform: Platform, as_ada: None, statement:
         db.session.execute(statement())
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT name FROM 'project'",
+        "SELECT name FROM 'PROJECT'",
+        "UPDATE 'project' SET name = 'x'",
+        "DELETE FROM 'project'",
+        'SELECT name FROM "project"',
+        "SELECT name FROM [project]",
+        "SELECT name FROM `project`",
+        'SELECT name AS "a--b" FROM project',
+        "SELECT name AS \"it's\" FROM project WHERE '' = ''",
+        'SELECT name AS "/*" FROM project /* */',
+        "SELECT name AS [it's] FROM project WHERE '' = ''",
+        "SELECT name AS `--` FROM project",
+        "SELECT 'it''s' AS a, name FROM project",
+    ],
+)
+def test_names_in_quotes_hide_nothing(platform: Platform, as_ada: None, sql: str) -> None:
+    with pytest.raises(UnfilteredQuery):
+        db.session.execute(text(sql))
+
+
+def test_what_only_speaks_of_a_table_is_sent(platform: Platform, as_ada: None) -> None:
+    for sql in ("SELECT 'a project'", "SELECT 1 -- project", "SELECT 1 /* project", 'SELECT 1 AS "my projects"'):
+        db.session.execute(text(sql))
+
+
+def test_a_call_that_says_why_is_not_filtered(platform: Platform, as_ada: None) -> None:
+    why: Any = {"execution_options": {UNSCOPED: "a test"}}
+    assert len(db.session.scalars(select(Project), **why).all()) == 2
+    assert db.session.get(Project, 2, **why) is not None
+    assert db.session.get(Project, 2) is None
+
+
 def test_nobody_else_is_made_the_asker_by_a_parameter(platform: Platform, as_ada: None) -> None:
     for name in ("tenantry_asker", "asker", "user_id"):
         assert [row.name for row in db.session.scalars(select(Project), {name: 2})] == ["ada's project"]
@@ -416,5 +452,7 @@ def test_the_same_sql_is_for_whoever_asks(platform: Platform, world: dict[str, i
 
 def test_errors_say_what_to_do() -> None:
     assert "select(Project)" in str(UnfilteredQuery(["project"]))
+    assert "migration" in str(LastingStatement())
+    assert "Make another member one" in str(LastOwner(3))
     assert "unscoped(statement" in str(UnfilteredQuery(["project", "task"]))
     assert "404" in str(ForeignOrganization("Task", 5))

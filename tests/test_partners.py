@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from blueprints.projects import invitations
 from blueprints.projects.models import PartnerInvitation
-from tenantry import Platform, db, services, signing
-from tenantry.errors import TenantUnavailable
-from tenantry.organizations import Membership, Organization, add_member
+from tenantry import Platform, db, pages, services, signing
+from tenantry.events import Event
+from tenantry.organizations import Membership, Organization, add_member, unscoped
 from tenantry.testing import TenantClient, client_of, mails_of
 from tenantry.times import now
 from tenantry.users import CurrentUser, User, become
@@ -137,18 +137,73 @@ def test_a_second_invitation_takes_the_place_of_the_first(
     assert members(platform) == {"ada": "owner"}
 
 
-def test_what_was_not_passed_on_is_not_kept(platform: Platform, acme: TenantClient) -> None:
-    acme.log_in("ada")
-    page = acme.submit("/projects/organizations/new", {"name": "Rockets"}).headers["Location"].removeprefix("/acme")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services, "call", _unreachable)
-        answer = acme.submit(f"{page}partners", {"workspace": "globex", "username": "zoe", "role": "member"})
-    assert "cannot be reached at the moment" in answer.text
-    assert "Invited from" not in acme.get(page).text
+@pytest.mark.parametrize("answer", [pages.MAINTENANCE, pages.NOT_FOUND])
+def test_what_was_not_passed_on_is_not_kept(
+    platform: Platform, acme: TenantClient, globex: TenantClient, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    """And an older one that was stays good."""
+    globex.log_in("zoe")
+    page = invite(acme).headers["Location"].removeprefix("/acme")
+    serve = platform.serve
+
+    def without_globex(tenant: Any, *args: Any) -> Any:
+        return answer(*args) if tenant.slug == "globex" else serve(tenant, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "serve", without_globex)
+        told = [
+            acme.submit(f"{page}partners", {"workspace": "globex", "username": name, "role": "owner"})
+            for name in ("zoe", "yan")
+        ]
+    assert all("cannot be reached at the moment" in each.text for each in told)
+    shown = acme.get(page).text
+    assert (shown.count("<strong>zoe</strong>"), shown.count("<strong>yan</strong>")) == (1, 0)
+    assert globex.submit(link_of(platform)).status_code == 200
+    assert members(platform) == {"ada": "owner", "zoe": "member"}
 
 
-def _unreachable(*args: Any) -> Any:
-    raise TenantUnavailable("globex", "for a test", 5.0)
+def test_who_belongs_already_keeps_their_role(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
+    globex.log_in("zoe")
+    invite(acme, role="owner")
+    with platform.tenant("acme"):
+        zoe = User(username="zoe", email="zoe@example.com", name="Z", activated_at=now())
+        db.session.add(zoe)
+        db.session.flush()
+        add_member(1, zoe.id, "viewer")
+    assert globex.submit(link_of(platform)).status_code == 200
+    assert members(platform) == {"ada": "owner", "zoe": "viewer"}
+    with platform.tenant("acme"):
+        assert "membership.created" not in db.session.scalars(unscoped(select(Event.kind))).all()
+
+
+def test_a_workspace_that_cannot_do_it_now_leaves_the_link_good(
+    platform: Platform, acme: TenantClient, globex: TenantClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    globex.log_in("zoe")
+    invite(acme)
+    path, serve = link_of(platform), platform.serve
+
+    def broken_acme(tenant: Any, *args: Any) -> Any:
+        return pages.ERROR(*args) if tenant.slug == "acme" else serve(tenant, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "serve", broken_acme)
+        answer = globex.submit(path)
+    assert (answer.status_code, answer.headers["Location"].endswith(path)) == (302, True)
+    assert globex.submit(path).status_code == 200
+
+
+def test_only_so_many_are_on_their_way(platform: Platform, acme: TenantClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invitations, "MOST_WAITING", 1)
+    page = invite(acme).headers["Location"].removeprefix("/acme")
+    yan = {"workspace": "globex", "username": "yan", "role": "member"}
+    assert "Withdraw one of them first" in acme.submit(f"{page}partners", yan).text
+    acme.submit(page, form="/projects/partner-invitations/1/withdraw")
+    assert acme.submit(f"{page}partners", yan).status_code == 302
+    with platform.tenant("acme"):
+        kinds = db.session.scalars(unscoped(select(Event.kind).order_by(Event.id))).all()
+    told = [kind.removeprefix("invitation.") for kind in kinds if kind.startswith("invitation")]
+    assert told == ["created", "withdrawn", "created"]
 
 
 def test_only_the_one_who_was_invited_accepts(platform: Platform, acme: TenantClient, globex: TenantClient) -> None:
@@ -232,7 +287,7 @@ def test_a_token_of_the_one_is_no_token_of_the_other(
         become(CurrentUser.of(ada, "session"))
         organization = db.session.scalars(select(Organization)).one()
         token = invitations.ticket_of(invitations.keep(organization, "globex", "zoe", "owner"))
-        (first,) = {each.id for each in db.session.scalars(select(PartnerInvitation))}
+        first = max(db.session.scalars(select(PartnerInvitation.id)))
         by_another_purpose = signing.sign("another", first, 60)
     told = {"token": token, "username": "zoe", "name": "Z", "email": "z@x.example", "language": None}
     with platform.tenant("globex"):

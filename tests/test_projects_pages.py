@@ -538,7 +538,7 @@ def test_who_has_a_task_is_offered_in_however_large_an_organization(
 
 def test_a_project_that_is_not_there(world: World) -> None:
     for what in ("0/", "99999/", f"{2**63}/", "tasks/99999/", "new", "new?organization=x", "new?organization=-1",
-                 f"new?organization={2**80}", "{p}/tasks/burnt", "organizations/99999/"):  # fmt: skip
+                 f"new?organization={2**80}", f"new?organization=-{2**80}", "{p}/tasks/burnt", "organizations/99999/"):  # fmt: skip
         assert world.get("ada", what).status_code == 404, what
 
 

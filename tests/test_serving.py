@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, Server, environ_without_tenantry, free_port
+from tenantry.pages import takes_problem
 
 Serve = Callable[..., Server]
 
@@ -291,6 +292,26 @@ def test_the_state_of_a_tenant(site: Path, serve: Serve, status: str, get: int, 
     if status == "archived":
         assert answer.comparable == server.get("/nobody/").comparable
     assert server.get("/globex/").status == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "pages_of", "api_of"),
+    [
+        ("", False, True),
+        ("*/*", False, True),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False, False),
+        ("application/json", True, True),
+        ("application/problem+json", True, True),
+        ("application/json, text/html;q=0.1", True, True),
+        ("text/html, application/json;q=0.1", False, False),
+        ("text/html;q=0, */*", True, True),
+        ("image/png", False, True),
+        ("garbage, ;q=x", False, True),
+    ],
+)
+def test_who_takes_an_error_as_a_problem(accept: str, pages_of: bool, api_of: bool) -> None:
+    """The same at the platform and in the apps: both ask this."""
+    assert (takes_problem(accept, False), takes_problem(accept, True)) == (pages_of, api_of)
 
 
 def test_the_access_log_names_the_tenant(site: Path, serve: Serve) -> None:

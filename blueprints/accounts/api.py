@@ -25,7 +25,7 @@ from tenantry.api import (
     check_unchanged,
     unset,
 )
-from tenantry.users import ApiToken, User, issue_token
+from tenantry.users import ApiToken, User, fold_username, issue_token
 
 from . import services
 from .forms import time_zones
@@ -121,7 +121,9 @@ USERS = Collection(
         ),
         "role": Filter(Role, lambda role: User.role == role, "Those with this role."),
         "username": Filter(
-            Annotated[Line, Field(max_length=80)], lambda name: User.username == name, "The one with this user name."
+            Annotated[Line, Field(max_length=80)],
+            lambda name: User.username == fold_username(name),
+            "The one with this user name.",
         ),
         "is_blocked": Filter(
             bool,
@@ -150,7 +152,7 @@ def _mine() -> Select[ApiToken]:
 
 @api_bp.collection("/users", USERS)
 def list_users() -> Select[User]:
-    """List who is in the workspace."""
+    """List who is in the workspace. Administrators see those who are blocked, too."""
     return _seen()
 
 

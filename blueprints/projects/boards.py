@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from tenantry import db, forms, gettext
-from tenantry.api import ID, LARGEST_ID, etag_for
+from tenantry.api import ID, etag_for
 from tenantry.dates import today
 from tenantry.forms import Form
 from tenantry.organizations import Organization
@@ -29,7 +29,7 @@ ON_A_BOARD = 100
 @bp.route("/new", methods=["GET", "POST"])
 @session_required
 def new_project() -> Any:
-    found = services.find(Organization, min(request.args.get("organization", 0, type=int), LARGEST_ID))
+    found = services.find(Organization, request.args.get("organization", 0, type=int))
     services.need(found.id, "member")
     form = ProjectForm()
     if not form.validate_on_submit():
@@ -98,7 +98,7 @@ def _counts(found: Project) -> dict[str, int]:
     return {state: count for state, count in db.session.execute(counted)}  # noqa: C416  # a result is no mapping
 
 
-@bp.get(f"/<{ID}:project_id>/tasks/<any(todo, doing, done):state>")
+@bp.get(f"/<{ID}:project_id>/tasks/<any({', '.join(STATES)}):state>")
 @session_required
 def tasks(project_id: int, state: State) -> str:
     found = services.find(Project, project_id)

@@ -147,8 +147,8 @@ class CommentForm(_Based):
 def people_of(organization_id: int) -> dict[str, str]:
     """Return who belongs to an organization, by the number of their account."""
     chosen = (
-        select(User.id, User.name)
-        .join_from(Membership, User, User.id == Membership.user_id)
+        select(Membership.user_id, User.name)  # the filtered one first, by which the session knows what it is about
+        .join(User, User.id == Membership.user_id)
         .where(Membership.organization_id == organization_id)
         .order_by(User.name, User.id)
         .limit(_MOST_PEOPLE)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import Select, and_, delete, or_, select
+from sqlalchemy import Select, and_, delete, func, or_, select
 
 from tenantry import current_user, db, signing
 from tenantry.errors import BadToken
+from tenantry.events import record
 from tenantry.organizations import Organization, unscoped
 from tenantry.times import now
 
@@ -19,15 +20,23 @@ from .models import PartnerInvitation
 
 #: For how long an invitation is good.
 GOOD_FOR = timedelta(days=14)
+#: How many of one organization may be on their way at once.
+MOST_WAITING = 100
 _TICKET = "partner invitation"
 _WHY = "somebody of a partner, who is not known here yet, comes with its ticket"
 
 
+class TooManyWaiting(ValueError):
+    """So many invitations of an organization are on their way that nobody would see them all."""
+
+
 def keep(organization: Organization, workspace: str, username: str, role: str) -> PartnerInvitation:
-    """Keep a new invitation. An older one of the same person gives way: once they came, none must be left."""
-    same = and_(PartnerInvitation.workspace == workspace, PartnerInvitation.username == username)
-    gone = or_(same, PartnerInvitation.expires_at < now())
-    db.session.execute(delete(PartnerInvitation).where(PartnerInvitation.organization_id == organization.id, gone))
+    """Keep a new invitation, which is then to be passed on.
+
+    :raises TooManyWaiting: if there are ``MOST_WAITING`` already.
+    """
+    if (db.session.scalar(waiting(organization).with_only_columns(func.count()).order_by(None)) or 0) >= MOST_WAITING:
+        raise TooManyWaiting()
     invitation = PartnerInvitation(
         organization_id=organization.id,
         workspace=workspace,
@@ -39,6 +48,29 @@ def keep(organization: Organization, workspace: str, username: str, role: str) -
     db.session.add(invitation)
     db.session.flush()
     return invitation
+
+
+def take_place(organization_id: int, workspace: str, username: str, number: int) -> None:
+    """Let an invitation that was passed on stand for those before it, of which none must be left once they came."""
+    same = and_(
+        PartnerInvitation.workspace == workspace,
+        PartnerInvitation.username == username,
+        PartnerInvitation.id < number,
+    )
+    gone = or_(same, PartnerInvitation.expires_at < now())
+    db.session.execute(delete(PartnerInvitation).where(PartnerInvitation.organization_id == organization_id, gone))
+    record("invitation.created", number, username, organization_id)
+
+
+def remove(number: int) -> None:
+    """Remove an invitation that was not passed on, if it is still there."""
+    db.session.execute(delete(PartnerInvitation).where(PartnerInvitation.id == number))
+
+
+def withdraw(invitation: PartnerInvitation) -> None:
+    """Let an invitation lead to nothing."""
+    record("invitation.withdrawn", invitation.id, invitation.username, invitation.organization_id)
+    db.session.delete(invitation)
 
 
 def waiting(organization: Organization) -> Select[PartnerInvitation]:

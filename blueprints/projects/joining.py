@@ -13,7 +13,7 @@ from tenantry import ApiException, current_tenant, db, gettext, mail, speaking
 from tenantry.events import record
 from tenantry.organizations import Membership, act_for, add_member, unscoped
 from tenantry.times import now
-from tenantry.users import RESERVED, User, fold_address, is_username, sign_link
+from tenantry.users import RESERVED, User, fold_address, sign_link
 
 from .models import PartnerInvitation
 
@@ -33,6 +33,8 @@ class Person(Protocol):
 def join(invitation: PartnerInvitation, person: Person) -> Membership:
     """Let somebody belong to the organization to which they were invited; the invitation is used up.
 
+    Who belongs to it already keeps the role that they have.
+
     :raises ApiException: 404 if the one who invited may not any more.
     """
     organization_id, role = invitation.organization_id, invitation.role
@@ -45,8 +47,11 @@ def join(invitation: PartnerInvitation, person: Person) -> Membership:
         raise ApiException(404)
     act_for(organization_id, _WHY)
     db.session.delete(invitation)
+    theirs = (Membership.organization_id == organization_id, Membership.user_id == user.id)
+    is_new = db.session.scalar(unscoped(select(Membership.id).where(*theirs), _WHY)) is None
     membership = add_member(organization_id, user.id, role)
-    record("membership.created", membership.id, user.name, organization_id)
+    if is_new:
+        record("membership.created", membership.id, user.name, organization_id)
     return membership
 
 
@@ -92,9 +97,9 @@ def _make_account(person: Person, email: str) -> User:
 
 def _free_username(wanted: str) -> str:
     taken = db.session.scalar(select(User.id).where(User.username == wanted)) is not None
-    if is_username(wanted) and wanted not in RESERVED and not taken:
+    if wanted not in RESERVED and not taken:
         return wanted
-    return f"{wanted[:24].strip('._-') or 'guest'}-{secrets.token_hex(3)}"
+    return f"{wanted[:24].strip('._-')}-{secrets.token_hex(3)}"
 
 
 def mail_invitation(user: User, partner: str, organization: str, inviter: str, link: str) -> None:

@@ -92,7 +92,7 @@ class Task(OrganizationOwned, db.Model):
     )
 
     @property
-    def is_late(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether it should have been done by now, where the reader is."""
         return self.state != "done" and self.due_on is not None and self.due_on < today()
 

@@ -15,10 +15,9 @@ from tenantry.forms import Form
 from tenantry.organizations import Membership, Organization, role_in
 from tenantry.users import session_required
 
-from . import bp, services
+from . import bp, invitations, services
 from .finding import part_of
 from .forms import MemberForm, OrganizationForm, base_of, role_names
-from .invitations import waiting
 from .overview import at_a_glance, counts_of, projects_of
 
 #: Most organizations on a page, and most projects and members.
@@ -72,7 +71,7 @@ def show(found: Organization, form: MemberForm) -> Any:
         roles=role_names(),
         own_role=own_role,
         partners={tenant.slug: tenant.title for tenant in partners},
-        invitations=db.session.scalars(waiting(found).limit(_ON_A_PAGE)).all() if own_role == "owner" else (),
+        invitations=db.session.scalars(invitations.waiting(found)).all() if own_role == "owner" else (),
     )
 
 

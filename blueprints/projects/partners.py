@@ -8,15 +8,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from flask import abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import select
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from tenantry import ApiException, ApiResult, current_user, dataschema, db, forms, gettext, mail, services, signing
+from tenantry import ApiException, ApiResult, Tenant, current_user, dataschema, db, forms, gettext, mail, signing
+from tenantry import services as between_tenants
 from tenantry.api import ID, Line, Schema
 from tenantry.errors import BadToken, NotPartners, TenantUnavailable
 from tenantry.forms import Form
@@ -42,6 +44,19 @@ INVITING, INVITED = Throttle("partner invitations by", "20 per hour"), Throttle(
 _HELD = "partner invitation held"
 
 Name = Annotated[Line, Field(max_length=200)]
+
+
+class NoUsername(ValueError):
+    """Somebody was invited by what cannot be a username."""
+
+
+class Held(NamedTuple):
+    """What the link in a mail holds: who invites, and to what, and the ticket to come back with."""
+
+    partner: Tenant
+    organization: str
+    inviter: str
+    ticket: str
 
 
 class Invited(Schema):
@@ -76,81 +91,89 @@ class PartnerForm(Form):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.workspace.choices = {tenant.slug: tenant.title for tenant in services.partners()}
+        self.workspace.choices = {tenant.slug: tenant.title for tenant in between_tenants.partners()}
         self.role.choices = role_names()
 
 
 @bp.route(f"/organizations/<{ID}:organization_id>/partners", methods=["GET", "POST"])
 @session_required
-def invite_partner(organization_id: int) -> Any:
+def invite_partner(organization_id: int) -> ResponseReturnValue:
+    """Invite somebody of another workspace, as an owner."""
     organization = find(Organization, organization_id)
     need(organization.id, "owner")
-    if not services.partners():
+    if not between_tenants.partners():
         abort(404)
     form = PartnerForm(data={"role": "member"})
-    if not form.validate_on_submit():
-        return form.shown_by("projects/invite_partner.html", organization=organization)
-    if not is_username(fold_username(form.typed("username"))):
-        form.refuse("username", gettext("This cannot be a username."))
-        return form.shown_by("projects/invite_partner.html", organization=organization)
-    try:
-        pass_on(organization, form.workspace.data, form.typed("username"), form.role.data)
-    except TooManyAttempts:
-        form.refuse("username", gettext("You have sent many invitations. Please try again later."))
-        return form.shown_by("projects/invite_partner.html", organization=organization)
-    except (NotPartners, TenantUnavailable):
-        form.refuse("workspace", gettext("This workspace cannot be reached at the moment. Please try again later."))
+    if not (form.validate_on_submit() and _is_passed_on(form, organization)):
         return form.shown_by("projects/invite_partner.html", organization=organization)
     flash(gettext("If there is somebody of that name, they get an email with your invitation."), "success")
     return redirect(url_for(".organization", organization_id=organization.id))
 
 
+def _is_passed_on(form: PartnerForm, organization: Organization) -> bool:
+    """Pass an invitation on, or say in the form why not. Return whether it was."""
+    try:
+        pass_on(organization, form.workspace.data, fold_username(form.typed("username")), form.role.data)
+    except NoUsername:
+        form.refuse("username", gettext("This cannot be a username."))
+    except TooManyAttempts:
+        form.refuse("username", gettext("You have sent many invitations. Please try again later."))
+    except invitations.TooManyWaiting:
+        form.refuse("username", gettext("Many invitations are on their way already. Withdraw one of them first."))
+    except (NotPartners, TenantUnavailable):
+        form.refuse("workspace", gettext("This workspace cannot be reached at the moment. Please try again later."))
+    return not form.errors
+
+
 def pass_on(organization: Organization, workspace: str, username: str, role: str) -> None:
     """Ask a partner to pass an invitation on.
 
+    :raises NoUsername: if nobody can have it.
     :raises NotPartners: if it is none.
     :raises TenantUnavailable: if it does not answer, or takes no invitations.
     :raises TooManyAttempts: if this user has invited too many.
+    :raises blueprints.projects.invitations.TooManyWaiting: if too many of the organization are on their way.
     """
+    if not is_username(username):
+        raise NoUsername(username)
     INVITING.count(str(current_user.id))
-    invitation = invitations.keep(organization, workspace, fold_username(username), role)
-    invited = {
-        "username": invitation.username,
-        "organization": organization.name,
-        "inviter": current_user.name,
-        "token": invitations.ticket_of(invitation),
-    }
+    invitation = invitations.keep(organization, workspace, username, role)
+    number, organization_id = invitation.id, organization.id
+    told = {"organization": organization.name, "inviter": current_user.name, "token": invitations.ticket_of(invitation)}
     db.commit_now()  # the attempt counts, and what comes back finds the invitation
     try:
-        answer = services.call(workspace, "/projects/-/invitations", invited)
+        answer = between_tenants.call(workspace, "/projects/-/invitations", {"username": username, **told})
         if answer.status_code != 202:
             raise TenantUnavailable(workspace, "it does not take invitations", 60.0)
     except (NotPartners, TenantUnavailable):
-        db.session.delete(invitation)
+        db.begin(write=True)  # the call has left this unit of work reading
+        invitations.remove(number)
         raise
+    db.begin(write=True)
+    invitations.take_place(organization_id, workspace, username, number)
 
 
 @bp.post(f"/partner-invitations/<{ID}:invitation_id>/withdraw")
 @session_required
 @forms.protected
-def withdraw_partner(invitation_id: int) -> Any:
+def withdraw_invitation(invitation_id: int) -> ResponseReturnValue:
     """Let an invitation that is still on its way lead to nothing."""
     invitation = find(PartnerInvitation, invitation_id)
     need(invitation.organization_id, "owner")
     organization_id = invitation.organization_id
-    db.session.delete(invitation)
+    invitations.withdraw(invitation)
     flash(gettext("The invitation has been withdrawn."), "success")
     return redirect(url_for(".organization", organization_id=organization_id))
 
 
 @bp.post("/-/invitations")
-@services.service
+@between_tenants.service
 @dataschema(Invited)
 def receive_invitation(data: Invited) -> Any:
     """Pass on, as the other workspace, what a partner asks for."""
     user = db.session.scalar(select(User).where(User.username == data.username))
     if user is not None and user.is_active and _may_get_one_more(user):
-        partner = services.calling_tenant()
+        partner = between_tenants.calling_tenant()
         held = [partner.slug, user.id, data.organization, data.inviter, data.token]
         link = mail.link(
             "projects.accept_partner", token=signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds())
@@ -170,7 +193,7 @@ def _may_get_one_more(user: User) -> bool:
 
 @bp.route("/partners/<token>", methods=["GET", "POST"])
 @session_required
-def accept_partner(token: str) -> Any:
+def accept_partner(token: str) -> ResponseReturnValue:
     """Ask the one who was invited, in their own workspace, whether they want to be known in the other."""
     partner, organization, inviter, theirs = _open_held(token)
     form = Form()
@@ -181,7 +204,9 @@ def accept_partner(token: str) -> Any:
     me = db.session.get_one(User, current_user.id)
     told = {"token": theirs, "username": me.username, "name": me.name, "email": me.email, "language": me.language}
     try:
-        answer = services.call(partner.slug, "/projects/-/acceptances", told)
+        answer = between_tenants.call(partner.slug, "/projects/-/acceptances", told)
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise TenantUnavailable(partner.slug, "it could not do it now", 60.0)
     except TenantUnavailable:
         flash(gettext("This workspace cannot be reached at the moment. Please try again later."), "error")
         return redirect(url_for(".accept_partner", token=token))
@@ -192,24 +217,27 @@ def accept_partner(token: str) -> Any:
     )
 
 
-def _open_held(token: str) -> tuple[Any, str, str, str]:
-    """Return who invites, and to what, if that was the one who asks."""
+def _open_held(token: str) -> Held:
+    """Return what a link holds, if it was mailed to the one who asks.
+
+    :raises DeadLink: if it was not, or is forged or too old, or that workspace is no partner any more.
+    """
     try:
         slug, user_id, organization, inviter, theirs = signing.verify(_HELD, token)
     except (BadToken, ValueError, TypeError):
         raise DeadLink() from None
-    partner = next((tenant for tenant in services.partners() if tenant.slug == slug), None)
+    partner = next((tenant for tenant in between_tenants.partners() if tenant.slug == slug), None)
     if partner is None or user_id != current_user.id:
         raise DeadLink()
-    return partner, organization, inviter, theirs
+    return Held(partner, organization, inviter, theirs)
 
 
 @bp.post("/-/acceptances")
-@services.service
+@between_tenants.service
 @dataschema(Accepted)
 def receive_acceptance(data: Accepted) -> Any:
     """Let somebody of a partner belong to an organization here, as an owner of it has asked for."""
-    invitation = invitations.find(data.token, services.calling_tenant().slug, data.username)
+    invitation = invitations.find(data.token, between_tenants.calling_tenant().slug, data.username)
     if invitation is None:
         raise ApiException(404)
     joining.join(invitation, data)

@@ -12,6 +12,7 @@ from flask import abort
 from sqlalchemy import select, update
 
 from tenantry import current_user, db
+from tenantry.api import LARGEST_ID
 from tenantry.events import record
 from tenantry.organizations import (
     ORGANIZATION_ROLES,
@@ -48,8 +49,11 @@ class Archived(ValueError):
 def find(model: type[M], number: int) -> M:
     """Return a row that the one who asks may see.
 
+    :param number: its id, or whatever was sent for one.
     :raises werkzeug.exceptions.NotFound: if there is none.
     """
+    if not 0 < number <= LARGEST_ID:  # more than the database takes for a number
+        abort(404)
     chosen: Any = select(model).where(cast(Any, model).id == number)
     found: M | None = db.session.scalar(chosen)
     return found if found is not None else abort(404)
@@ -111,7 +115,7 @@ def invite(organization: Organization, user: User, role: str) -> Membership:
 def change_role(membership: Membership, role: str) -> None:
     """Give a member another role.
 
-    :raises tenantry.organizations.managing.LastOwner: if nobody would look after the organization any more.
+    :raises tenantry.organizations.LastOwner: if nobody would look after the organization any more.
     """
     if membership.role != role:
         set_role(membership, role)
@@ -121,7 +125,7 @@ def change_role(membership: Membership, role: str) -> None:
 def leave(membership: Membership) -> None:
     """Let somebody no longer belong to an organization. Their tasks are nobody's then.
 
-    :raises tenantry.organizations.managing.LastOwner: if nobody would look after it any more.
+    :raises tenantry.organizations.LastOwner: if nobody would look after it any more.
     """
     check_others(membership)
     theirs = (Task.organization_id == membership.organization_id, Task.assignee_id == membership.user_id)

@@ -23,7 +23,6 @@ from tenantry.api import (
     check_unchanged,
     unset,
 )
-from tenantry.times import now
 
 from .forms import LONGEST_BODY
 from .markdown import MOST_BRACKETS
@@ -118,13 +117,11 @@ def create_page(data: PageIn) -> ApiResult:
         raise ApiException(409, "There is no such section.", [mistake])
     _check_body(data.body)
     slug = _free(data.section, data.slug or "", data.title)
-    published_at = now() if data.is_published else None
-    page = Page(
-        note=data.note, section=data.section, slug=slug, title=data.title, body=data.body, published_at=published_at
-    )
+    page = Page(note=data.note, section=data.section, slug=slug, title=data.title, body=data.body, published_at=None)
     db.session.add(page)
-    tell(page, "created")
     db.session.flush()
+    if data.is_published:
+        publish(page)
     return ApiResult(page, 201, {"Location": url_for(".get_page", page_id=page.id)})
 
 

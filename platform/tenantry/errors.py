@@ -229,6 +229,33 @@ class UnfilteredQuery(TenantryError):
         )
 
 
+class LastingStatement(UnfilteredQuery):
+    """A statement would have left something in a connection, which others get next. It was not sent."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def __str__(self) -> str:
+        return (
+            "A statement makes a temporary table, or opens or closes another database: that would stay in the "
+            "connection, which another request gets next. Make the table in a migration."
+        )
+
+
+class LastOwner(TenantryError):
+    """An organization would be left without anybody who looks after it.
+
+    :ivar organization_id: which one.
+    """
+
+    def __init__(self, organization_id: int) -> None:
+        super().__init__(organization_id)
+        self.organization_id = organization_id
+
+    def __str__(self) -> str:
+        return f"Organization {self.organization_id} would have no owner who can log in. Make another member one first."
+
+
 class NoReason(TenantryError):
     """Rows of all organizations were asked for in a request, without a word why."""
 

@@ -1,6 +1,7 @@
 """Answers of the platform itself: small, ready-made pages that name no tenant. Each is a WSGI application.
 
-Programs get them as problems (RFC 9457): those that ask below ``/api/`` or for JSON, unless they take HTML.
+Programs get them as problems (RFC 9457): those that ask below a tenant's ``/api/``, or for JSON, unless they would
+rather have HTML.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .registry import Registry
 
-#: The media type of errors as programs get them (RFC 9457); and below what they get them unless they ask for HTML.
-PROBLEM, API_ROOT = "application/problem+json", "/api/"
+#: The media type of errors as programs get them (RFC 9457).
+PROBLEM = "application/problem+json"
+#: Below this, in each tenant, every error is a problem, unless somebody asks for HTML.
+API_ROOT = "/api/"
 _HTML = """<!doctype html>
 <html lang="en">
 <head>
@@ -37,8 +42,10 @@ _SAFETY = [
     ("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    ("Vary", "Accept"),
 ]
+
+
+_VARY = ("Vary", "Accept")
 
 
 class Page:
@@ -63,15 +70,20 @@ class Page:
         self.headers = [*_SAFETY, *headers]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        kind, body = (PROBLEM, self.problem) if _is_of_a_program(environ) else ("text/html; charset=utf-8", self.body)
-        start_response(self.status, [("Content-Type", kind), ("Content-Length", str(len(body))), *self.headers])
+        takes = takes_problem(environ.get("HTTP_ACCEPT", ""), environ.get("PATH_INFO", "").startswith(API_ROOT))
+        kind, body = (PROBLEM, self.problem) if takes else ("text/html; charset=utf-8", self.body)
+        start_response(self.status, [("Content-Type", kind), ("Content-Length", str(len(body))), _VARY, *self.headers])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
 
-def _is_of_a_program(environ: WSGIEnvironment) -> bool:
-    """Whether the one who asks takes a problem. Accept is not weighed: who takes HTML at all gets it."""
-    accept = environ.get("HTTP_ACCEPT", "")
-    return "text/html" not in accept and ("json" in accept or environ.get("PATH_INFO", "").startswith(API_ROOT))
+def takes_problem(accept: str, is_of_api: bool) -> bool:
+    """Whether somebody takes an error as a problem: by default below the API, elsewhere if they ask for JSON.
+
+    :param accept: what they take, as the header ``Accept`` says.
+    """
+    problem, html = (PROBLEM, "application/json"), ("text/html",)
+    offered = (*problem, *html) if is_of_api else (*html, *problem)
+    return parse_accept_header(accept, MIMEAccept).best_match(offered, offered[0]) not in html
 
 
 _NO_STORE = ("Cache-Control", "no-store")

@@ -94,7 +94,9 @@ class Rates:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             give_to_owner_of(self._path.parent, descriptor)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)  # or the zeros of one would go over what another has counted
             _fill(descriptor)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
             self._map = mmap.mmap(descriptor, _SIZE)
         except BaseException:
             os.close(descriptor)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import UnfilteredQuery
+from .errors import LastingStatement, UnfilteredQuery
 
 #: Execution option of a statement that says why it sees all organizations.
 UNSCOPED = "tenantry_unscoped"
@@ -29,12 +29,16 @@ _FILTER = re.compile(
 )
 #: Stands for the filter in SQL that is looked at; nobody can write it.
 _FILTERED = f"IN ({secrets.token_hex(8)})"
-#: What is no part of a statement: comments, and the text of literals.
-_SILENT = re.compile(r"/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'", re.DOTALL)
+#: What is read as one piece: a quoted name, of which SQLite knows three forms; a comment; and the text of a literal.
+_PIECE = re.compile(
+    r"""("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])|/\*.*?(?:\*/|\Z)|--[^\n]*|'((?:[^']|'')*)'""", re.DOTALL
+)
 #: What would keep rows past the filter: a join that also gives the rows for which its condition does not hold, and what
 #: stays in a connection, or opens another database.
 _PAST = re.compile(r"\b(FULL|RIGHT)(\s+OUTER)?\s+JOIN\b", re.IGNORECASE)
 _STAYING = re.compile(r"^\s*(CREATE\s+TEMP(ORARY)?|ATTACH|DETACH)\b", re.IGNORECASE)
+#: Stands for the name of a table where a statement does what stays.
+_STAYS = "-"
 _NAME = r'\w+|"[^"]+"'
 _WRITES = re.compile(r"^\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)\b", re.IGNORECASE)
 #: SQL to the tables that stand in it without the filter.
@@ -66,6 +70,8 @@ def check(sql: str, options: Mapping[str, Any], info: Mapping[str, Any]) -> None
     excused = None if known is None else known.mapper.local_table.name
     if info.get(FLUSHING) and (found := _WRITES.match(sql)):  # a row that the session has checked
         excused = found[1]
+    if tables == (_STAYS,):
+        raise LastingStatement()
     if tables != (excused,):
         raise UnfilteredQuery(tables)
 
@@ -82,11 +88,19 @@ def _remember(sql: str) -> tuple[str, ...]:
 def _unfiltered(sql: str) -> list[str]:
     if sql.lstrip()[:6].upper() == "PRAGMA":  # SQLite's own settings, and what tables are made of: no rows
         return []
-    bare = _SILENT.sub("''", _FILTER.sub(_FILTERED, sql))
+    bare = _PIECE.sub(_bare, _FILTER.sub(_FILTERED, sql))
     if _STAYING.match(bare):
-        return ["what stays"]
+        return [_STAYS]
     named = [table for table in _SCOPED if re.search(rf"(?<!\w){table}\b", bare, re.IGNORECASE)]
     return named if _PAST.search(bare) else [table for table in named if _stands_alone(bare, table, _SCOPED[table])]
+
+
+def _bare(piece: re.Match[str]) -> str:
+    """Return what of a piece can name a table. SQLite takes a quoted text for a name, where only a name can stand."""
+    name, text = piece[1], piece[2]
+    if name is not None:
+        return name
+    return text if text is not None and text.lower() in _SCOPED else "''"
 
 
 def _stands_alone(bare: str, table: str, column: str) -> bool:

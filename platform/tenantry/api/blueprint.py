@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response
 from flask.sansio.scaffold import setupmethod
 
+from ..pages import API_ROOT
 from ..users.refusals import LoginRequired
 from .admission import say_what_is_left
 from .collections import Collection
 from .cors import allow_origin
 from .operations import Operation, View
-from .pagination import part_of
+from .pagination import part_model_of
 
 F = TypeVar("F", bound=View)
 
 #: Where the API stands.
-PREFIX = "/api/v1.0"
+PREFIX = f"{API_ROOT}v1.0"
 #: What :class:`Operation` is given, beside what Flask's routes take.
 _OURS = ("returns", "status", "body", "query", "role", "errors", "produces", "secret", "conditional", "password")
 #: What stands in a file of all that a collection has, by its form.
@@ -100,7 +101,7 @@ class ApiBlueprint(Blueprint):
             return collection.part(function(**values), query)
 
         view.__name__, view.__doc__ = function.__name__, function.__doc__
-        more = {"query": collection.query, "returns": part_of(collection.schema), "errors": (400, 404), **options}
+        more = {"query": collection.query, "returns": part_model_of(collection.schema), "errors": (400, 404), **options}
         self.get(rule, **more)(view)
 
     def _serve_whole(

@@ -84,13 +84,15 @@ def paginate(
     order = _Order((sorts or {}).get(sort.removeprefix("-"), key), key, sort)
     count = db.session.scalar(_counting(statement)) or 0
     part = _numbered(statement, query, order, count) if query.page else _after(statement, query, order)
-    body = part_of(schema).model_validate({"items": part.rows, "count": count, "prev": part.prev, "next": part.next})
+    body = part_model_of(schema).model_validate(
+        {"items": part.rows, "count": count, "prev": part.prev, "next": part.next}
+    )
     links = [f'<{address}>; rel="{rel}"' for rel, address in (("prev", part.prev), ("next", part.next)) if address]
     return ApiResult(body, 200, {"Link": ", ".join(links)} if links else {})
 
 
 @cache
-def part_of(schema: type[BaseModel]) -> type[Part[Any]]:
+def part_model_of(schema: type[BaseModel]) -> type[Part[Any]]:
     """Return the model of a part of a list, by that of an item."""
     base = Part[schema]  # type: ignore[valid-type]  # made at run time
     return create_model(f"{schema.__name__.removesuffix('Out')}Part", __base__=base, __doc__="A part of a list.")
@@ -121,6 +123,7 @@ class _Part(NamedTuple):
     next: str | None
 
 
+#: Made once: a new one each time costs more than all else that is done to count.
 _COUNT = func.count()
 
 

@@ -12,11 +12,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ..errors import did_you_mean
-from ..pages import API_ROOT, PROBLEM
+from ..pages import API_ROOT, PROBLEM, takes_problem
 from .cors import allow_origin
 from .results import ApiResult
-
-_PROBLEM, _HTML = (PROBLEM, "application/json"), "text/html"
 
 
 class Mistake(BaseModel):
@@ -123,10 +121,8 @@ def problem_response(error: HTTPException) -> Response:
 
 
 def wants_problem() -> bool:
-    """Whether the one who asks takes errors as problems: by default below the API, elsewhere if they ask for JSON."""
-    if request.path.startswith(API_ROOT) or _is_of_api():
-        return request.accept_mimetypes.best_match((*_PROBLEM, _HTML), PROBLEM) != _HTML
-    return request.accept_mimetypes.best_match((_HTML, *_PROBLEM), _HTML) != _HTML
+    """Whether the one who asks takes errors as problems."""
+    return takes_problem(request.headers.get("Accept", ""), request.path.startswith(API_ROOT) or _is_of_api())
 
 
 def _is_of_api() -> bool:

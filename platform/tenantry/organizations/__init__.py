@@ -4,8 +4,9 @@ A model that derives from :class:`OrganizationOwned` is filtered in every query,
 organizations' rows says so, and why: ``Project.unscoped("the reason")``.
 """
 
+from ..errors import LastOwner
 from . import filtering as _filtering  # noqa: F401  # which listens to every session
-from .managing import LastOwner, act_for, add_member, check_others, found_organization, remove_member, role_in, set_role
+from .managing import act_for, add_member, check_others, found_organization, remove_member, role_in, set_role
 from .models import ORGANIZATION_ROLES, Membership, Organization
 from .scope import OrganizationOwned, Scoped, get_available_organizations, unscoped
 

@@ -34,7 +34,7 @@ from .scope import (
 class Filters(Narrowing):
     """Put into statements by :class:`tenantry.filtered_session.FilteredSession`."""
 
-    def first(self, statement: Any) -> Any:
+    def filter_named(self, statement: Any) -> Any:
         """Return the statement with the filters of the models that are seen in it, if its first one has one.
 
         Who asks is found now, and not while the statement is made ready, as that may need a statement itself.
@@ -45,7 +45,7 @@ class Filters(Narrowing):
         find()
         return statement.options(*_seen_in(statement))
 
-    def again(self, statement: Any) -> Any:
+    def filter_all(self, statement: Any) -> Any:
         """Return the statement with the filters of all models, wherever they are loaded."""
         find()
         return statement.options(*CRITERIA_ALONG.values())

@@ -6,15 +6,11 @@ from flask.globals import app_ctx
 from sqlalchemy import func, select
 
 from .. import db
-from ..errors import NoReason
+from ..errors import LastOwner, NoReason
 from ..users.current import find
 from ..users.models import User
 from .models import Membership, Organization
 from .scope import get_available_organizations, unscoped
-
-
-class LastOwner(ValueError):
-    """An organization would be left without anybody who looks after it."""
 
 
 def act_for(organization_id: int, reason: str) -> None:
@@ -95,4 +91,4 @@ def check_others(membership: Membership) -> None:
         )
     )
     if not db.session.scalar(owners):
-        raise LastOwner()
+        raise LastOwner(membership.organization_id)
