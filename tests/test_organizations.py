@@ -7,8 +7,36 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, exists, func, insert, literal_column, select, table, text, union, update
-from sqlalchemy.orm import aliased, joinedload, selectinload, subqueryload
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    Table,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+    true,
+    union,
+    update,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import (
+    Mapped,
+    aliased,
+    declared_attr,
+    joinedload,
+    mapped_column,
+    selectinload,
+    subqueryload,
+)
 
 from blueprints.projects.models import Comment, PartnerInvitation, Project, Task
 from blueprints.sections.models import Page
@@ -19,6 +47,7 @@ from tenantry.organizations import (
     LastOwner,
     Membership,
     Organization,
+    OrganizationOwned,
     Scoped,
     act_for,
     add_member,
@@ -258,6 +287,26 @@ class TestEveryModel:
         ),
         pytest.param(lambda: text("CREATE TEMP TABLE leak AS SELECT 1"), id="what stays in the connection"),
         pytest.param(lambda: update(Membership).values(organization_id=1, role="owner"), id="moved by an update"),
+        pytest.param(
+            lambda: update(Membership).values(
+                role=select(literal("owner")).where(User.id == 1).scalar_subquery(), organization_id=2
+            ),
+            id="moved by an update with a subquery",
+        ),
+        pytest.param(
+            lambda: update(Project).values(organization_id=2).add_cte(select(User.id).cte("x")), id="moved beside a CTE"
+        ),
+        pytest.param(lambda: select(Project.__table__).where(or_(Project.scope(), true())), id="a filter beside OR"),
+        pytest.param(
+            lambda: select(Task.title).where(Task.scope()).union_all(select(Task.__table__.c.title)),
+            id="two filters in one of two selects",
+        ),
+        pytest.param(
+            lambda: select(Project.name, select(func.count()).select_from(Project.__table__).scalar_subquery()).where(
+                Project.scope()
+            ),
+            id="two filters in one place",
+        ),
         pytest.param(lambda: update(Event).where(Event.id > 0).values(organization_id=None), id="given to everybody"),
     ],
 )
@@ -306,11 +355,104 @@ def test_nobody_else_is_made_the_asker_by_a_parameter(platform: Platform, as_ada
         assert [row.name for row in db.session.scalars(select(Project), {name: 2})] == ["ada's project"]
 
 
-def test_a_flush_reads_nothing_of_others(platform: Platform, as_ada: None) -> None:
-    others = select(Task.__table__.c.title).where(Task.__table__.c.id == 2).scalar_subquery()
-    db.session.scalars(select(Project)).one().name = others  # type: ignore[assignment]  # as SQL
+@pytest.mark.parametrize("other", [select(func.max(Task.title)), select(func.max(Project.name))])
+def test_a_flush_reads_nothing_of_others(platform: Platform, as_ada: None, other: Any) -> None:
+    project = db.session.scalars(select(Project)).one()
+    project.name = other.scalar_subquery()
     with pytest.raises(UnfilteredQuery):
         db.session.flush()
+    db.rollback()
+    db.session.add(Project(organization_id=1, name=other.scalar_subquery()))
+    with pytest.raises(UnfilteredQuery):
+        db.session.flush()
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda connection: connection.execute(update(Project.__table__).values(name="x")),
+        lambda connection: connection.execute(text("DELETE FROM project")),
+        lambda connection: connection.execute(insert(Project.__table__).values(organization_id=2, name="x")),
+    ],
+)
+def test_what_others_send_during_a_flush_is_looked_at(
+    platform: Platform, as_ada: None, send: Callable[[Any], Any]
+) -> None:
+    def meddle(mapper: Any, connection: Any, target: Any) -> None:
+        send(connection)
+
+    event.listen(Project, "after_update", meddle)
+    try:
+        db.session.scalars(select(Project)).one().name = "new"
+        with pytest.raises(UnfilteredQuery):
+            db.session.flush()
+    finally:
+        event.remove(Project, "after_update", meddle)
+
+
+def test_nothing_moves_by_a_relationship_or_at_the_last_moment(platform: Platform, as_ada: None) -> None:
+    def move(mapper: Any, connection: Any, target: Any) -> None:
+        target.organization_id = 2
+
+    other = db.session.scalars(unscoped(select(Organization).where(Organization.id == 2), "to have one")).one()
+    for task in db.session.scalars(select(Task)):
+        db.session.delete(task)
+    db.session.flush()
+    project = db.session.scalars(select(Project)).one()
+    with pytest.raises((UnfilteredQuery, ForeignOrganization)), db.session.begin_nested():
+        project.organization = other
+    event.listen(Project, "before_update", move)
+    try:
+        with pytest.raises((UnfilteredQuery, ForeignOrganization)), db.session.begin_nested():
+            project.name = "new"
+    finally:
+        event.remove(Project, "before_update", move)
+    assert {owned(row) for row in db.session.scalars(Project.unscoped("a test"))} == {1, 2}
+    assert len(db.session.scalars(select(Project)).all()) == 1
+
+
+class _NamedByAMixin:
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        return f"test_{cls.__name__.lower()}"
+
+
+class _Abstract(OrganizationOwned, db.Model):
+    __abstract__ = True
+
+
+class NoteByMixin(_NamedByAMixin, OrganizationOwned, db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class NoteByBase(_NamedByAMixin, _Abstract):
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class NoteByTable(OrganizationOwned, db.Model):
+    __table__ = Table(
+        "test_notebytable",
+        db.Model.metadata,
+        Column("id", Integer, primary_key=True),
+        Column("organization_id", ForeignKey("tenantry_organization.id")),
+    )
+
+
+@pytest.mark.parametrize("model", [NoteByMixin, NoteByBase, NoteByTable])
+def test_a_model_is_guarded_however_it_got_its_table(platform: Platform, as_ada: None, model: Any) -> None:
+    assert model in CRITERIA
+    with pytest.raises(UnfilteredQuery):
+        db.session.execute(select(model.__table__))
+    with pytest.raises(OperationalError, match=r"no such table: test_note\w+") as refused:
+        db.session.execute(select(model))
+    assert "organization_id IN (SELECT" in str(refused.value)
+
+
+def test_a_label_may_have_the_name_of_a_table(platform: Platform, as_ada: None) -> None:
+    label = Project.name.label("task")
+    assert db.session.scalars(select(label).order_by(label)).all() == ["ada's project"]
+    quoted = Task.title.label("owner's title")
+    assert db.session.scalars(select(quoted).order_by(quoted)).all() == ["ada's task"]
 
 
 @pytest.mark.parametrize(

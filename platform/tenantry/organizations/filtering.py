@@ -60,7 +60,7 @@ def _is_left_alone(statement: Any) -> bool:
 
 def _seen_in(statement: Any) -> Iterator[ORMOption]:
     tables = set(_tables_in(statement))
-    return (option for model, option in tuple(CRITERIA.items()) if model.__tablename__ in tables)  # type: ignore[attr-defined]
+    return (option for model, option in tuple(CRITERIA.items()) if model.__table__.name in tables)  # type: ignore[attr-defined]
 
 
 def _tables_in(statement: Any) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _end_flush(session: Session, context: object) -> None:
     """Look once more, at what relationships have put in, and see to what has changed with memberships."""
     session.connection().info[FLUSHING] = False
     if has_request_context():
-        for each in session.new:
+        for each in (*session.new, *session.dirty):
             if isinstance(each, Scoped) and not isinstance(each, Organization):
                 _check(each)
     if any(isinstance(each, Membership) for each in (*session.new, *session.dirty, *session.deleted)):

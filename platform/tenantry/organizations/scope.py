@@ -18,9 +18,17 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    event,
     select,
 )
-from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, Mapped, mapped_column, with_loader_criteria
+from sqlalchemy.orm import (
+    InstrumentedAttribute,
+    LoaderCriteriaOption,
+    Mapped,
+    Mapper,
+    mapped_column,
+    with_loader_criteria,
+)
 
 from .. import db
 from ..errors import NoReason
@@ -56,14 +64,6 @@ class Scoped:
     A subclass names the column by which that is known in :meth:`scope_column`.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__tablename__" in vars(cls):
-            table: Table = cls.__table__  # type: ignore[attr-defined]  # the declarative base has mapped it by now
-            add_table(table.name, cls.scope_column().key)
-            CRITERIA[cls] = _criterion(cls, False)
-            CRITERIA_ALONG[cls] = _criterion(cls, True)
-
     @classmethod
     def scope_column(cls) -> InstrumentedAttribute[Any]:
         """Return the column that holds the organization's id."""
@@ -87,6 +87,15 @@ class Scoped:
         :raises NoReason: if it is left out within one.
         """
         return unscoped(select(cls), reason)
+
+
+@event.listens_for(Mapper, "after_mapper_constructed")
+def _guard_model(mapper: Mapper[Any], model: type[Any]) -> None:
+    """Filter and guard a model once it has a table, in whatever way it was given one."""
+    if issubclass(model, Scoped) and (mapper.inherits is None or mapper.local_table is not mapper.inherits.local_table):
+        add_table(mapper.local_table.name, model.scope_column().key)  # type: ignore[attr-defined]  # it is a table
+        CRITERIA[model] = _criterion(model, False)
+        CRITERIA_ALONG[model] = _criterion(model, True)
 
 
 #: By model, what filters it where a statement names it; and also where it is loaded along with others.
