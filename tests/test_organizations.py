@@ -41,7 +41,7 @@ from sqlalchemy.orm import (
 from blueprints.projects.models import Comment, PartnerInvitation, Project, Task
 from blueprints.sections.models import Page
 from tenantry import Platform, db
-from tenantry.errors import ForeignOrganization, LastingStatement, NoReason, UnfilteredQuery
+from tenantry.errors import ForeignOrganization, LastingStatement, NoReason, RoleTooLow, UnfilteredQuery
 from tenantry.events import Event
 from tenantry.organizations import (
     LastOwner,
@@ -53,6 +53,7 @@ from tenantry.organizations import (
     add_member,
     found_organization,
     get_available_organizations,
+    has_role,
     remove_member,
     role_in,
     set_role,
@@ -539,6 +540,80 @@ class TestWriting:
         assert [row.organization_id for row in db.session.scalars(select(Project))] == [1]
 
 
+class TestRoles:
+    """What a viewer may not do, and what only owners may: whoever forgets to ask is asked by the session."""
+
+    @pytest.fixture
+    def as_viewer(self, platform: Platform, world: dict[str, int], as_ada: None) -> None:
+        membership = add_member(1, world["gus"], "viewer")
+        db.session.flush()
+        db.session.expunge(membership)
+        become(CurrentUser.of(db.session.get_one(User, world["gus"]), "session"))
+
+    def test_a_viewer_reads(self, as_viewer: None) -> None:
+        assert db.session.scalars(select(Project.name)).all() == ["ada's project"]
+        assert (role_in(1), has_role(1, "viewer"), has_role(1, "member"), has_role(2, "viewer")) == (
+            "viewer", True, False, False,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("do", ["add", "change", "delete"])
+    def test_a_viewer_writes_nothing(self, as_viewer: None, do: str) -> None:
+        task = db.session.scalars(select(Task)).one()
+        if do == "add":
+            db.session.add(Task(organization_id=1, project_id=task.project_id, title="x"))
+        elif do == "change":
+            task.title = "x"
+        else:
+            db.session.delete(task)
+        with pytest.raises(RoleTooLow, match="viewer there; expected member") as refused:
+            db.session.flush()
+        assert (refused.value.model, refused.value.role, refused.value.needed) == ("Task", "viewer", "member")
+
+    def test_nor_many_at_once(self, as_viewer: None) -> None:
+        assert db.session.execute(update(Task).values(title="x")).rowcount == 0
+        assert db.session.execute(delete(Comment)).rowcount == 0
+        assert db.session.execute(update(Organization).values(name="x")).rowcount == 0
+
+    def test_a_member_works_and_does_not_look_after_it(
+        self, platform: Platform, world: dict[str, int], as_ada: None
+    ) -> None:
+        add_member(1, world["gus"], "member")
+        become(CurrentUser.of(db.session.get_one(User, world["gus"]), "session"))
+        assert db.session.execute(update(Task).values(title="x")).rowcount == 1
+        assert db.session.execute(update(Organization).values(name="x")).rowcount == 0
+        db.session.scalars(select(Organization)).one().name = "mine"
+        with pytest.raises(RoleTooLow, match="is member there; expected owner"):
+            db.session.flush()
+
+    def test_views_that_forget_to_ask_are_answered_for(
+        self, platform: Platform, world: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With 404 and 403, also where nothing is written before the answer is there."""
+        app = platform.tenant_app("acme")
+        monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+        for user, organization_id, status in (("ada", 2, 404), ("ada", 99, 404), ("gus", 1, 403)):
+            for at_once in (True, False):
+                with app.test_request_context("/acme/", method="POST"):
+                    become(CurrentUser.of(db.session.get_one(User, world["ada"]), "session"))
+                    if user == "gus":
+                        add_member(1, world["gus"], "viewer")
+                        become(CurrentUser.of(db.session.get_one(User, world["gus"]), "session"))
+
+                    def view(organization_id: int = organization_id, at_once: bool = at_once) -> str:
+                        db.session.add(Project(organization_id=organization_id, name="x"))
+                        if at_once:
+                            db.session.flush()
+                        return "done"
+
+                    try:
+                        response = app.finalize_request(view())
+                    except Exception as error:
+                        handle = app.handle_user_exception if at_once else app.handle_exception
+                        response = app.make_response(handle(error))
+                    db.rollback()
+                    assert response.status_code == status, (user, organization_id, at_once)
+
+
 class TestManaging:
     def test_who_founds_is_owner(self, platform: Platform, as_ada: None) -> None:
         made = found_organization("third", "of three")
@@ -597,4 +672,4 @@ def test_errors_say_what_to_do() -> None:
     assert "migration" in str(LastingStatement())
     assert "Make another member one" in str(LastOwner(3))
     assert "unscoped(statement" in str(UnfilteredQuery(["project", "task"]))
-    assert "404" in str(ForeignOrganization("Task", 5))
+    assert "select(Organization)" in str(ForeignOrganization("Task", 5))

@@ -12,7 +12,7 @@ from tenantry import db, forms, gettext
 from tenantry.api import ID, etag_for
 from tenantry.dates import today
 from tenantry.forms import Form
-from tenantry.organizations import Organization
+from tenantry.organizations import Organization, has_role, need_role
 from tenantry.users import session_required
 
 from . import bp, services
@@ -30,7 +30,7 @@ ON_A_BOARD = 100
 @session_required
 def new_project() -> Any:
     found = services.find(Organization, request.args.get("organization", 0, type=int))
-    services.need(found.id, "member")
+    need_role(found.id, "member")
     form = ProjectForm()
     if not form.validate_on_submit():
         return form.shown_by("projects/edit_project.html", organization=found, project=None)
@@ -43,7 +43,7 @@ def new_project() -> Any:
 @session_required
 def board(project_id: int) -> str:
     found = services.find(Project, project_id)
-    is_member = services.may(found.organization_id, "member")
+    is_member = has_role(found.organization_id, "member")
     may_work = is_member and not found.is_archived
     return render_template(
         "projects/board.html",
@@ -54,7 +54,7 @@ def board(project_id: int) -> str:
         states=state_names(),
         is_member=is_member,
         may_work=may_work,
-        may_manage=services.may(found.organization_id, "owner"),
+        may_manage=has_role(found.organization_id, "owner"),
         script=_for_script(found) if may_work and "projects_api.list_tasks" in current_app.view_functions else None,
         most=ON_A_BOARD,
         etag=_etag,
@@ -126,7 +126,7 @@ def edit_project(project_id: int) -> Any:
 @forms.protected
 def archive_project(project_id: int) -> Any:
     found = services.find(Project, project_id)
-    services.need(found.organization_id, "member")
+    need_role(found.organization_id, "member")
     state = request.form.get("state")
     if state not in ("archive", "revive"):
         abort(422)
@@ -145,7 +145,7 @@ def archive_project(project_id: int) -> Any:
 @session_required
 def delete_project(project_id: int) -> Any:
     found = services.find(Project, project_id)
-    services.need(found.organization_id, "owner")
+    need_role(found.organization_id, "owner")
     form = Form()
     if not form.validate_on_submit():
         return form.shown_by("projects/delete_project.html", project=found)

@@ -9,6 +9,7 @@ from flask import abort, request
 from sqlalchemy import Select
 
 from tenantry import db, gettext
+from tenantry.organizations import need_role
 
 from . import services
 from .models import Comment, Project, Task
@@ -45,7 +46,7 @@ def find_project_to_work_in(project_id: int) -> Project:
         nobody works in it any more.
     """
     found = services.find(Project, project_id)
-    services.need(found.organization_id, "member")
+    need_role(found.organization_id, "member")
     _check_open(found)
     return found
 
@@ -53,7 +54,7 @@ def find_project_to_work_in(project_id: int) -> Project:
 def find_task_to_work_on(task_id: int) -> Task:
     """Return a task that the one who asks may work on, as :func:`find_project_to_work_in` does."""
     found = services.find(Task, task_id)
-    services.need(found.organization_id, "member")
+    need_role(found.organization_id, "member")
     _check_open(found.project)
     return found
 
@@ -61,7 +62,7 @@ def find_task_to_work_on(task_id: int) -> Task:
 def find_comment_to_change(comment_id: int) -> Comment:
     """Return a comment that the one who asks may change, as :func:`find_project_to_work_in` does."""
     found = services.find(Comment, comment_id)
-    services.need(found.organization_id, "member")
+    need_role(found.organization_id, "member")
     if not services.may_change(found):
         abort(403)
     _check_open(found.task.project)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tenantry import current_user, db, forms, gettext
 from tenantry.api import ID
-from tenantry.organizations import ORGANIZATION_ROLES, LastOwner, Membership
+from tenantry.organizations import ORGANIZATION_ROLES, LastOwner, Membership, need_role
 from tenantry.users import User, fold_username, session_required
 
 from . import bp, services
@@ -48,7 +48,7 @@ def _find(form: MemberForm) -> User | None:
 @forms.protected
 def change_role(membership_id: int) -> Any:
     membership = services.find(Membership, membership_id)
-    services.need(membership.organization_id, "owner")
+    need_role(membership.organization_id, "owner")
     role = request.form.get("role", "")
     if role not in ORGANIZATION_ROLES:
         abort(422)
@@ -67,7 +67,7 @@ def remove_membership(membership_id: int) -> Any:
     membership = services.find(Membership, membership_id)
     is_own, organization_id = membership.user_id == current_user.id, membership.organization_id
     if not is_own:
-        services.need(organization_id, "owner")
+        need_role(organization_id, "owner")
     try:
         services.leave(membership)
     except LastOwner:

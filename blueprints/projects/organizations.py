@@ -12,7 +12,7 @@ from tenantry import db, gettext
 from tenantry import services as between_tenants
 from tenantry.api import ID
 from tenantry.forms import Form
-from tenantry.organizations import Membership, Organization, role_in
+from tenantry.organizations import Membership, Organization, has_role, need_role, role_in
 from tenantry.users import session_required
 
 from . import bp, invitations, services
@@ -36,7 +36,7 @@ def index() -> str:
         part=part,
         projects=at_a_glance(ids),
         counts=counts_of(ids),
-        may=services.may,
+        may=has_role,
     )
 
 
@@ -118,5 +118,5 @@ def find_to_look_after(organization_id: int) -> Organization:
     :raises werkzeug.exceptions.HTTPException: 404 if it is not theirs to see, 403 if they may not look after it.
     """
     found = services.find(Organization, organization_id)
-    services.need(found.id, "owner")
+    need_role(found.id, "owner")
     return found

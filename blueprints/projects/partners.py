@@ -17,13 +17,13 @@ from sqlalchemy import select
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from tenantry import ApiException, ApiResult, Tenant, current_user, dataschema, db, forms, gettext, mail, signing
+from tenantry import ApiException, ApiResult, Tenant, current_user, dataschema, db, forms, gettext, jobs, mail, signing
 from tenantry import services as between_tenants
 from tenantry.api import ID, Line, Schema
 from tenantry.errors import BadToken, NotPartners, TenantUnavailable
 from tenantry.forms import Form
 from tenantry.forms import lazy_gettext as _
-from tenantry.organizations import Organization
+from tenantry.organizations import Organization, need_role
 from tenantry.users import (
     DeadLink,
     Throttle,
@@ -37,7 +37,7 @@ from tenantry.users import (
 from . import bp, invitations, joining
 from .forms import role_names
 from .models import PartnerInvitation
-from .services import find, need
+from .services import find
 
 #: How many invitations somebody may send to partners, and get from them.
 INVITING, INVITED = Throttle("partner invitations by", "20 per hour"), Throttle("partner invitations to", "5 per hour")
@@ -100,7 +100,7 @@ class PartnerForm(Form):
 def invite_partner(organization_id: int) -> ResponseReturnValue:
     """Invite somebody of another workspace, as an owner."""
     organization = find(Organization, organization_id)
-    need(organization.id, "owner")
+    need_role(organization.id, "owner")
     if not between_tenants.partners():
         abort(404)
     form = PartnerForm(data={"role": "member"})
@@ -159,7 +159,7 @@ def pass_on(organization: Organization, workspace: str, username: str, role: str
 def withdraw_invitation(invitation_id: int) -> ResponseReturnValue:
     """Let an invitation that is still on its way lead to nothing."""
     invitation = find(PartnerInvitation, invitation_id)
-    need(invitation.organization_id, "owner")
+    need_role(invitation.organization_id, "owner")
     organization_id = invitation.organization_id
     invitations.withdraw(invitation)
     flash(gettext("The invitation has been withdrawn."), "success")
@@ -171,15 +171,29 @@ def withdraw_invitation(invitation_id: int) -> ResponseReturnValue:
 @dataschema(Invited)
 def receive_invitation(data: Invited) -> Any:
     """Pass on, as the other workspace, what a partner asks for."""
-    user = db.session.scalar(select(User).where(User.username == data.username))
-    if user is not None and user.is_active and _may_get_one_more(user):
-        partner = between_tenants.calling_tenant()
-        held = [partner.slug, user.id, data.organization, data.inviter, data.token]
-        link = mail.link(
-            "projects.accept_partner", token=signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds())
-        )
-        joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
+    mail_it.enqueue(between_tenants.calling_tenant().slug, data.model_dump())
     return ApiResult({"passed_on": True}, 202)  # whether there is such a user, is nobody's business
+
+
+@jobs.job
+def mail_it(slug: str, invited: dict[str, str]) -> None:
+    """Mail an invitation of a partner to whom it is for, if there is such a user.
+
+    As a job, so that asking takes as long whether there is or not.
+    """
+    data = Invited(**invited)
+    user = db.session.scalar(select(User).where(User.username == data.username))
+    partner = _find_partner(slug)
+    if partner is None or user is None or not user.is_active or not _may_get_one_more(user):
+        return
+    held = [partner.slug, user.id, data.organization, data.inviter, data.token]
+    token = signing.sign(_HELD, held, invitations.GOOD_FOR.total_seconds())
+    link = mail.link("projects.accept_partner", token=token)
+    joining.mail_invitation(user, partner.title, data.organization, data.inviter, link)
+
+
+def _find_partner(slug: str) -> Tenant | None:
+    return next((tenant for tenant in between_tenants.partners() if tenant.slug == slug), None)
 
 
 def _may_get_one_more(user: User) -> bool:
@@ -189,6 +203,12 @@ def _may_get_one_more(user: User) -> bool:
     except TooManyAttempts:
         return False
     return True
+
+
+@bp.errorhandler(DeadLink)
+def show_dead_link(error: DeadLink) -> ResponseReturnValue:
+    """Say why a link of an invitation leads nowhere."""
+    return render_template("projects/dead_invitation.html"), 404
 
 
 @bp.route("/partners/<token>", methods=["GET", "POST"])
@@ -226,7 +246,7 @@ def _open_held(token: str) -> Held:
         slug, user_id, organization, inviter, theirs = signing.verify(_HELD, token)
     except (BadToken, ValueError, TypeError):
         raise DeadLink() from None
-    partner = next((tenant for tenant in between_tenants.partners() if tenant.slug == slug), None)
+    partner = _find_partner(slug)
     if partner is None or user_id != current_user.id:
         raise DeadLink()
     return Held(partner, organization, inviter, theirs)

@@ -1,7 +1,7 @@
 """What is done to projects, tasks and comments, without a word about pages.
 
 Each function is a part of its caller's unit of work.
-Whatever is looked for is found only where the one who asks may see it; what they may do to it is asked by ``need``.
+Whatever is looked for is found only where the one who asks may see it; what they may do to it, ``need_role`` asks.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from tenantry import current_user, db
 from tenantry.api import LARGEST_ID
 from tenantry.events import record
 from tenantry.organizations import (
-    ORGANIZATION_ROLES,
     Membership,
     Organization,
     Scoped,
     add_member,
     check_others,
     found_organization,
+    has_role,
     remove_member,
-    role_in,
     set_role,
+    unscoped,
 )
 from tenantry.times import now
 from tenantry.users import User
@@ -57,20 +57,6 @@ def find(model: type[M], number: int) -> M:
     chosen: Any = select(model).where(cast(Any, model).id == number)
     found: M | None = db.session.scalar(chosen)
     return found if found is not None else abort(404)
-
-
-def may(organization_id: int, role: str) -> bool:
-    """Whether the one who asks may do what a role of an organization may: ``viewer``, ``member``, ``owner``."""
-    return role_in(organization_id) in ORGANIZATION_ROLES[ORGANIZATION_ROLES.index(role) :]
-
-
-def need(organization_id: int, role: str) -> None:
-    """Go on only if the one who asks has a role in an organization.
-
-    :raises werkzeug.exceptions.Forbidden: if they have not.
-    """
-    if not may(organization_id, role):
-        abort(403)
 
 
 def create_organization(name: str, description: str = "") -> Organization:
@@ -130,7 +116,8 @@ def leave(membership: Membership) -> None:
     check_others(membership)
     theirs = (Task.organization_id == membership.organization_id, Task.assignee_id == membership.user_id)
     number, name, organization_id = membership.id, membership.user.name, membership.organization_id
-    db.session.execute(update(Task).where(*theirs).values(assignee_id=None))
+    given_up = update(Task).where(*theirs).values(assignee_id=None)
+    db.session.execute(unscoped(given_up, "who leaves gives up their tasks, also if they may only read them"))
     record("membership.deleted", number, name, organization_id)
     db.session.flush()
     remove_member(membership)
@@ -240,7 +227,7 @@ def create_comment(task: Task, body: str) -> Comment:
 
 def may_change(comment: Comment) -> bool:
     """Whether the one who asks may change what was said: their own words, or as an owner of the organization."""
-    return comment.author_id == current_user.id or may(comment.organization_id, "owner")
+    return comment.author_id == current_user.id or has_role(comment.organization_id, "owner")
 
 
 def _check_open(project: Project) -> None:

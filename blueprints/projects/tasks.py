@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from tenantry import db, forms, gettext
 from tenantry.api import ID
 from tenantry.forms import Form
+from tenantry.organizations import has_role
 from tenantry.users import User, session_required
 
 from . import bp, services
@@ -52,7 +53,7 @@ def show(found: Task, form: CommentForm) -> Any:
         comments=[(comment, services.may_change(comment)) for (comment,) in part.rows],
         part=part,
         creator=db.session.get(User, found.created_by_id) if found.created_by_id else None,
-        may_work=services.may(found.organization_id, "member") and not found.project.is_archived,
+        may_work=has_role(found.organization_id, "member") and not found.project.is_archived,
     )
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Response, current_app, render_template, request
 from flask.globals import request_ctx
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData, ParseException
 from werkzeug.exceptions import (
     Aborter,
     BadRequest,
+    Forbidden,
     HTTPException,
     InternalServerError,
+    NotFound,
     ServiceUnavailable,
     default_exceptions,
 )
 from werkzeug.utils import cached_property
 
 from .api.problems import problem_response, wants_problem
-from .errors import DatabaseFull, DatabaseUnavailable
+from .errors import DatabaseFull, DatabaseUnavailable, ForeignOrganization, RoleTooLow
 from .users.current import forget_who_asks
 
 
@@ -72,6 +77,26 @@ def full_page(error: DatabaseFull) -> HTTPException:
     return InsufficientStorage()
 
 
+def _forbidden(error: RoleTooLow) -> HTTPException:
+    current_app.logger.warning("%s", error)
+    return Forbidden()
+
+
+def _not_found(error: ForeignOrganization) -> HTTPException:
+    current_app.logger.warning("%s", error)
+    return NotFound()
+
+
+#: What is answered to errors that are none of the server's, wherever they come up, also when what was written is kept.
+ANSWERS: dict[type[Exception], Callable[[Any], HTTPException]] = {
+    DatabaseUnavailable: busy_page,
+    DatabaseFull: full_page,
+    ForeignOrganization: _not_found,
+    RoleTooLow: _forbidden,
+    **dict.fromkeys(BAD_BODIES, bad_body),
+}
+
+
 def _is_plain(error: HTTPException) -> bool:
     own_body = type(error).get_body is not HTTPException.get_body
     return error.response is None and error.code is not None and error.code >= 400 and not own_body and _can_link()
@@ -83,10 +108,9 @@ def _can_link() -> bool:
 
 
 def _answer(error: HTTPException) -> Response:
-    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseUnavailable):
-        error = busy_page(error.original_exception)
-    if isinstance(error, InternalServerError) and isinstance(error.original_exception, DatabaseFull):
-        error = full_page(error.original_exception)
+    if isinstance(error, InternalServerError):
+        original = error.original_exception
+        error = next((answer(original) for kind, answer in ANSWERS.items() if isinstance(original, kind)), error)
     if (error.code or 0) >= 500 or "Authorization" in request.headers:
         forget_who_asks()  # looking for a user may be what fails, or fail once more
     return problem_response(error) if wants_problem() else _render(error)

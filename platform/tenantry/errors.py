@@ -273,8 +273,25 @@ class ForeignOrganization(TenantryError):
 
     def __str__(self) -> str:
         return (
-            f"A {self.model} of organization {self.organization_id} was to be written by somebody who does not belong "
-            "to it. Find its organization by select(Organization) first, which answers 404 where it is not theirs."
+            f"A row of {self.model} of organization {self.organization_id} was to be written by somebody who does not "
+            "belong to it. Find the organization by select(Organization) first: where it is not theirs, there is none."
+        )
+
+
+class RoleTooLow(TenantryError):
+    """A row of an organization was to be written by somebody who belongs to it, and may not write such rows."""
+
+    def __init__(self, model: str, organization_id: int, role: str, needed: str) -> None:
+        super().__init__(model, organization_id, role, needed)
+        self.model = model
+        self.organization_id = organization_id
+        self.role = role
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return (
+            f"A row of {self.model} of organization {self.organization_id} was to be written by one who is {self.role} "
+            f"there; expected {self.needed}. Call need_role(organization_id, '{self.needed}') first, which answers 403."
         )
 
 

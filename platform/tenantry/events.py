@@ -28,6 +28,7 @@ class Event(Scoped, db.Model):
     :ivar user_id: who did it, ``None`` for Tenantry itself, or once that account is gone.
     """
 
+    write_role = "viewer"
     __tablename__ = "tenantry_event"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy has it
 

@@ -23,7 +23,8 @@ GUARDED, FLUSHING = "guarded", "flushing"
 MINE = f"mine_{secrets.token_hex(4)}"
 
 _FILTER = re.compile(
-    rf"IN \(SELECT {MINE}\.organization_id\s+FROM tenantry_membership AS {MINE}\s+WHERE {MINE}\.user_id = \S+?\)"
+    rf"IN \(SELECT {MINE}\.organization_id\s+FROM tenantry_membership AS {MINE}\s+WHERE {MINE}\.user_id = \S+?"
+    rf"(?: AND {MINE}\.role IN \([^()]*\))?\)"
 )
 #: Stands for the filter in SQL that is looked at; nobody can write it.
 _FILTERED = f"filtered_{secrets.token_hex(8)}"

@@ -7,6 +7,7 @@ from sqlalchemy import Select, select
 
 from tenantry import ApiException, db
 from tenantry.api import ID, ApiResult, Collection, check_unchanged
+from tenantry.organizations import need_role
 
 from .. import services
 from ..models import Comment, Task
@@ -40,7 +41,7 @@ def create_comment(data: CommentIn) -> ApiResult:
     if task is None:
         mistake = {"pointer": "/task_id", "message": "There is no such task in your organizations."}
         raise ApiException(409, "There is no such task.", [mistake])
-    services.need(task.organization_id, "member")
+    need_role(task.organization_id, "member")
     with saying_why_not():
         made = services.create_comment(task, data.body)
     return ApiResult(made, 201, {"Location": url_for(".get_comment", comment_id=made.id)})
@@ -73,7 +74,7 @@ def delete_comment(comment_id: int) -> None:
 
 def _find_own(comment_id: int) -> Comment:
     comment = services.find(Comment, comment_id)
-    services.need(comment.organization_id, "member")
+    need_role(comment.organization_id, "member")
     if not services.may_change(comment):
         abort(403)
     return comment

@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 
 from tenantry import ApiException, current_user, db
 from tenantry.api import ID, ApiResult, Collection, check_unchanged
-from tenantry.organizations import LastOwner, Membership, Organization
+from tenantry.organizations import LastOwner, Membership, Organization, need_role
 from tenantry.users import User, fold_username
 
 from .. import services
@@ -38,7 +38,7 @@ def list_memberships() -> Select[Membership]:
 def create_membership(organization_id: int, data: MembershipIn) -> ApiResult:
     """Let somebody of this workspace belong to an organization, as one of its owners."""
     organization = services.find(Organization, organization_id)
-    services.need(organization.id, "owner")
+    need_role(organization.id, "owner")
     user = db.session.scalar(select(User).where(User.username == fold_username(data.username)))
     if user is None or not user.is_active:
         mistake = {"pointer": "/username", "message": "Nobody in this workspace has this user name."}
@@ -63,7 +63,7 @@ def get_membership(membership_id: int) -> Membership:
 def change_membership(membership_id: int, data: MembershipPatch) -> Membership:
     """Give somebody another role in an organization, as one of its owners."""
     membership = services.find(Membership, membership_id)
-    services.need(membership.organization_id, "owner")
+    need_role(membership.organization_id, "owner")
     check_unchanged(MembershipOut, membership)
     try:
         services.change_role(membership, data.role)
@@ -77,7 +77,7 @@ def delete_membership(membership_id: int) -> None:
     """Let somebody no longer belong to an organization: as one of its owners, or yourself. Their tasks are nobody's."""
     membership = services.find(Membership, membership_id)
     if membership.user_id != current_user.id:
-        services.need(membership.organization_id, "owner")
+        need_role(membership.organization_id, "owner")
     check_unchanged(MembershipOut, membership)
     try:
         services.leave(membership)

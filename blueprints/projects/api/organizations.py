@@ -6,7 +6,7 @@ from flask import url_for
 from sqlalchemy import Select, select
 
 from tenantry.api import ID, ApiResult, Collection, check_unchanged
-from tenantry.organizations import Organization
+from tenantry.organizations import Organization, need_role
 
 from .. import services
 from . import api_bp
@@ -46,7 +46,7 @@ def get_organization(organization_id: int) -> Organization:
 def change_organization(organization_id: int, data: OrganizationPatch) -> Organization:
     """Change an organization, as one of its owners."""
     organization = services.find(Organization, organization_id)
-    services.need(organization.id, "owner")
+    need_role(organization.id, "owner")
     check_unchanged(OrganizationOut, organization)
     changes = data.model_dump(exclude_unset=True)
     services.change(organization, "organization", data.name or organization.name, **changes)
@@ -57,6 +57,6 @@ def change_organization(organization_id: int, data: OrganizationPatch) -> Organi
 def delete_organization(organization_id: int) -> None:
     """Delete an organization and everything in it, as one of its owners."""
     organization = services.find(Organization, organization_id)
-    services.need(organization.id, "owner")
+    need_role(organization.id, "owner")
     check_unchanged(OrganizationOut, organization)
     services.delete(organization, "organization", organization.name)

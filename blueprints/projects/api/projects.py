@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 
 from tenantry import ApiException
 from tenantry.api import ID, ApiResult, Collection, Filter, check_unchanged
-from tenantry.organizations import Organization, role_in
+from tenantry.organizations import Organization, need_role, role_in
 
 from .. import services
 from ..models import Project
@@ -48,7 +48,7 @@ def create_project(data: ProjectIn) -> ApiResult:
     if not role_in(data.organization_id):
         mistake = {"pointer": "/organization_id", "message": "You do not belong to such an organization."}
         raise ApiException(409, "There is no such organization.", [mistake])
-    services.need(data.organization_id, "member")
+    need_role(data.organization_id, "member")
     made = services.create_project(services.find(Organization, data.organization_id), data.name, data.description)
     return ApiResult(made, 201, {"Location": url_for(".get_project", project_id=made.id)})
 
@@ -63,7 +63,7 @@ def get_project(project_id: int) -> Project:
 def change_project(project_id: int, data: ProjectPatch) -> Project:
     """Change a project, or let nobody work on it any more."""
     project = services.find(Project, project_id)
-    services.need(project.organization_id, "member")
+    need_role(project.organization_id, "member")
     check_unchanged(ProjectOut, project)
     changes = data.model_dump(exclude_unset=True)
     is_archived = changes.pop("is_archived", project.is_archived)
@@ -78,6 +78,6 @@ def change_project(project_id: int, data: ProjectPatch) -> Project:
 def delete_project(project_id: int) -> None:
     """Delete a project and everything in it, as one who looks after its organization."""
     project = services.find(Project, project_id)
-    services.need(project.organization_id, "owner")
+    need_role(project.organization_id, "owner")
     check_unchanged(ProjectOut, project)
     services.delete(project, "project", project.name)

@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, select
 
 from tenantry import ApiException, db
 from tenantry.api import ID, ApiResult, Collection, Day, Filter, check_unchanged
+from tenantry.organizations import need_role
 
 from .. import services
 from ..models import Project, State, Task
@@ -68,7 +69,7 @@ def create_task(data: TaskIn) -> ApiResult:
     if project is None:
         mistake = {"pointer": "/project_id", "message": "There is no such project in your organizations."}
         raise ApiException(409, "There is no such project.", [mistake])
-    services.need(project.organization_id, "member")
+    need_role(project.organization_id, "member")
     values = data.model_dump(exclude={"project_id", "title"})
     with saying_why_not():
         made = services.create_task(project, data.title, **values)
@@ -85,7 +86,7 @@ def get_task(task_id: int) -> Task:
 def change_task(task_id: int, data: TaskPatch) -> Task:
     """Change a task: what it says, its state, who does it, and by when."""
     task = services.find(Task, task_id)
-    services.need(task.organization_id, "member")
+    need_role(task.organization_id, "member")
     check_unchanged(TaskOut, task)
     with saying_why_not():
         services.change_task(task, **data.model_dump(exclude_unset=True))
@@ -96,7 +97,7 @@ def change_task(task_id: int, data: TaskPatch) -> Task:
 def delete_task(task_id: int) -> None:
     """Delete a task and what was said about it."""
     task = services.find(Task, task_id)
-    services.need(task.organization_id, "member")
+    need_role(task.organization_id, "member")
     check_unchanged(TaskOut, task)
     with saying_why_not():
         services.delete_task(task)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app
 
 from ..context import current_tenant
-from ..error_pages import BAD_BODIES, bad_body, busy_page, full_page
-from ..errors import DatabaseFull, DatabaseUnavailable
+from ..error_pages import ANSWERS
 from .colours import theme_of
 
 if TYPE_CHECKING:
@@ -33,10 +32,8 @@ def init_app(app: TenantApp) -> None:
     """Give an app the look: its blueprint, and the headers that keep pages safe."""
     app.register_blueprint(bp)
     app.safety_headers += _safety_headers(app)
-    app.register_error_handler(DatabaseUnavailable, busy_page)
-    app.register_error_handler(DatabaseFull, full_page)
-    for kind in BAD_BODIES:
-        app.register_error_handler(kind, bad_body)
+    for kind, answer in ANSWERS.items():
+        app.register_error_handler(kind, answer)
 
 
 def _safety_headers(app: TenantApp) -> list[tuple[str, str]]:

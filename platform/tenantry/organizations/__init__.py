@@ -6,9 +6,19 @@ organizations' rows says so, and why: ``Project.unscoped("the reason")``.
 
 from ..errors import LastOwner
 from . import filtering as _filtering  # noqa: F401  # which listens to every session
-from .managing import act_for, add_member, check_others, found_organization, remove_member, role_in, set_role
-from .models import ORGANIZATION_ROLES, Membership, Organization
-from .scope import OrganizationOwned, Scoped, get_available_organizations, unscoped
+from .managing import (
+    act_for,
+    add_member,
+    check_others,
+    found_organization,
+    has_role,
+    need_role,
+    remove_member,
+    role_in,
+    set_role,
+)
+from .models import Membership, Organization
+from .scope import ORGANIZATION_ROLES, OrganizationOwned, Scoped, get_available_organizations, unscoped
 
 __all__ = [
     "ORGANIZATION_ROLES",
@@ -22,6 +32,8 @@ __all__ = [
     "check_others",
     "found_organization",
     "get_available_organizations",
+    "has_role",
+    "need_role",
     "remove_member",
     "role_in",
     "set_role",

@@ -17,17 +17,18 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql.expression import ColumnClause
 
-from ..errors import ForeignOrganization
+from ..errors import ForeignOrganization, RoleTooLow
 from ..filtered_session import FilteredSession, Narrowing
 from ..scope_guard import FLUSHING, UNSCOPED
 from ..users.current import find
+from .managing import has_role, role_in
 from .models import Membership, Organization
 from .scope import (
     CRITERIA,
     CRITERIA_ALONG,
+    CRITERIA_OF_WRITING,
     Scoped,
     forget_available_organizations,
-    get_available_organizations,
 )
 
 
@@ -43,12 +44,13 @@ class Filters(Narrowing):
         if subject is None or getattr(subject, "class_", None) not in CRITERIA or _is_left_alone(statement):
             return statement
         find()
-        return statement.options(*_seen_in(statement))
+        return statement.options(*_seen_in(statement), *_of_writing(statement, subject.class_))
 
     def filter_all(self, statement: Any) -> Any:
         """Return the statement with the filters of all models, wherever they are loaded."""
         find()
-        return statement.options(*CRITERIA_ALONG.values())
+        subject = getattr(statement, "_propagate_attrs", _NOTHING).get("plugin_subject")
+        return statement.options(*CRITERIA_ALONG.values(), *_of_writing(statement, getattr(subject, "class_", None)))
 
 
 _NOTHING: Mapping[str, Any] = {}
@@ -61,6 +63,12 @@ def _is_left_alone(statement: Any) -> bool:
 def _seen_in(statement: Any) -> Iterator[ORMOption]:
     tables = set(_tables_in(statement))
     return (option for model, option in tuple(CRITERIA.items()) if model.__table__.name in tables)  # type: ignore[attr-defined]
+
+
+def _of_writing(statement: Any, model: Any) -> Iterator[ORMOption]:
+    """Yield what filters the rows that are changed or deleted at once."""
+    if (statement.is_update or statement.is_delete) and model in CRITERIA_OF_WRITING:
+        yield CRITERIA_OF_WRITING[model]
 
 
 def _tables_in(statement: Any) -> Iterator[str]:
@@ -88,14 +96,12 @@ def _check(row: Scoped) -> None:
         return  # a new one is nobody's yet
     history = inspect(row).attrs[row.scope_column().key].load_history()
     for organization_id in {*history.added, *history.unchanged, *history.deleted}:
-        if organization_id is not None and not _may_write(organization_id):
+        if organization_id is None or organization_id in getattr(app_ctx, "_tenantry_acting_for", ()):
+            continue
+        if not role_in(organization_id):
             raise ForeignOrganization(type(row).__name__, organization_id)
-
-
-def _may_write(organization_id: int) -> bool:
-    return organization_id in get_available_organizations() or organization_id in getattr(
-        app_ctx, "_tenantry_acting_for", ()
-    )
+        if not has_role(organization_id, row.write_role):
+            raise RoleTooLow(type(row).__name__, organization_id, role_in(organization_id), row.write_role)
 
 
 def _end_flush(session: Session, context: object) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from flask.globals import app_ctx
 from sqlalchemy import func, select
+from werkzeug.exceptions import Forbidden
 
 from .. import db
 from ..errors import LastOwner, NoReason
+from ..languages import gettext
 from ..users.current import find
 from ..users.models import User
 from .models import Membership, Organization
-from .scope import get_available_organizations, unscoped
+from .scope import ORGANIZATION_ROLES, get_available_organizations, unscoped
 
 
 def act_for(organization_id: int, reason: str) -> None:
@@ -39,6 +41,24 @@ def found_organization(name: str, description: str = "") -> Organization:
 def role_in(organization_id: int) -> str:
     """Return the role of the one who asks in an organization; empty if they do not belong to it."""
     return get_available_organizations().get(organization_id, "")
+
+
+def has_role(organization_id: int, role: str) -> bool:
+    """Whether the one who asks may do what a role of an organization may: ``viewer``, ``member``, ``owner``."""
+    return role_in(organization_id) in ORGANIZATION_ROLES[ORGANIZATION_ROLES.index(role) :]
+
+
+def need_role(organization_id: int, role: str) -> None:
+    """Go on only if the one who asks has a role in an organization, or one that may do more.
+
+    :raises Forbidden: if they have not.
+    """
+    if not has_role(organization_id, role):
+        raise Forbidden(
+            gettext("Only owners of the organization may do this.")
+            if role == "owner"
+            else gettext("Only members of the organization who may work in it may do this.")
+        )
 
 
 def add_member(organization_id: int, user_id: int, role: str = "member") -> Membership:

@@ -13,14 +13,13 @@ from ..times import now
 from ..users.models import User
 from .scope import OrganizationOwned, Scoped
 
-#: The roles in an organization, each of which may do what those before it may: read; work; look after it.
-ORGANIZATION_ROLES = ("viewer", "member", "owner")
 _NEVER_AGAIN = {"sqlite_autoincrement": True}
 
 
 class Organization(Scoped, Model):
     """A group of people who own things together, within one workspace."""
 
+    write_role = "owner"
     __tablename__ = "tenantry_organization"
     __table_args__ = _NEVER_AGAIN
 
@@ -40,8 +39,9 @@ class Organization(Scoped, Model):
 
 
 class Membership(OrganizationOwned, Model):
-    """Somebody's place in an organization."""
+    """Somebody's place in an organization, which anybody may give up."""
 
+    write_role = "viewer"
     __tablename__ = "tenantry_membership"
     __table_args__ = (UniqueConstraint("organization_id", "user_id"), _NEVER_AGAIN)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 from flask import has_request_context
 from flask.globals import app_ctx
@@ -37,6 +37,9 @@ from ..users.current import find
 
 E = TypeVar("E", bound=Executable)
 
+#: The roles in an organization, each of which may do what those before it may: read; work; look after it.
+ORGANIZATION_ROLES = ("viewer", "member", "owner")
+
 #: By which the filter reads memberships: without the model, as that is filtered itself.
 _MINE = Table(
     "tenantry_membership", MetaData(), Column("organization_id", Integer), Column("user_id", Integer), Column("role")
@@ -62,7 +65,11 @@ class Scoped:
     """Base of all models whose rows belong to an organization, in one way or another.
 
     A subclass names the column by which that is known in :meth:`scope_column`.
+
+    :cvar write_role: the role that somebody must have in an organization to write its rows, at the least.
     """
+
+    write_role: ClassVar[str] = "member"
 
     @classmethod
     def scope_column(cls) -> InstrumentedAttribute[Any]:
@@ -73,6 +80,12 @@ class Scoped:
     def scope(cls) -> ColumnElement[bool]:
         """Return the condition of what the one who asks may see."""
         return cls.scope_column().in_(MY_ORGANIZATIONS)
+
+    @classmethod
+    def write_scope(cls) -> ColumnElement[bool]:
+        """Return the condition of what the one who asks may change and delete."""
+        roles = ORGANIZATION_ROLES[ORGANIZATION_ROLES.index(cls.write_role) :]
+        return cls.scope_column().in_(MY_ORGANIZATIONS.where(_MINE.c.role.in_(roles)))
 
     def is_seen(self) -> bool:
         """Whether the one who asks may see this row."""
@@ -94,19 +107,25 @@ def _guard_model(mapper: Mapper[Any], model: type[Any]) -> None:
     """Filter and guard a model once it has a table, in whatever way it was given one."""
     if issubclass(model, Scoped) and (mapper.inherits is None or mapper.local_table is not mapper.inherits.local_table):
         add_table(mapper.local_table.name, model.scope_column().key)  # type: ignore[attr-defined]  # it is a table
-        CRITERIA[model] = _criterion(model, False)
-        CRITERIA_ALONG[model] = _criterion(model, True)
+        CRITERIA[model] = _criterion(model, lambda entity: entity.scope(), False)
+        CRITERIA_ALONG[model] = _criterion(model, lambda entity: entity.scope(), True)
+        if model.write_role != ORGANIZATION_ROLES[0]:
+            CRITERIA_OF_WRITING[model] = _criterion(model, lambda entity: entity.write_scope(), False)
 
 
-#: By model, what filters it where a statement names it; and also where it is loaded along with others.
+#: By model, what filters it where a statement names it; also where it is loaded along with others; and where rows are
+#: changed or deleted at once.
 CRITERIA: dict[type[Scoped], LoaderCriteriaOption] = {}
 CRITERIA_ALONG: dict[type[Scoped], LoaderCriteriaOption] = {}
+CRITERIA_OF_WRITING: dict[type[Scoped], LoaderCriteriaOption] = {}
 
 
-def _criterion(model: type[Scoped], along: bool) -> LoaderCriteriaOption:
+def _criterion(
+    model: type[Scoped], scope: Callable[[type[Scoped]], ColumnElement[bool]], along: bool
+) -> LoaderCriteriaOption:
     return with_loader_criteria(
         model,
-        lambda entity: entity.scope(),
+        scope,
         include_aliases=True,  # so that it holds for the same table under another name
         propagate_to_loaders=along,  # what is loaded later comes this way by itself, and needs none of before
         track_closure_variables=False,
