@@ -203,7 +203,7 @@ class TestPlainViews:
 
 
 def test_pointers_are_escaped() -> None:
-    from tenantry.api.problems import pointer
+    from tenantry.api.mistakes import pointer
 
     assert pointer(["a/b", "c~d", 0]) == "/a~1b/c~0d/0"
     assert pointer([]) == ""
@@ -372,6 +372,63 @@ class TestConditions:
         for thread in threads:
             thread.join()
         assert sorted(statuses) == [200] + [412] * 7
+
+
+class TestWords:
+    """What is told to people, and what they look for, is in their words."""
+
+    @pytest.mark.parametrize(
+        ("field", "value", "told"),
+        [
+            ("title", "x" * 201, "It has 201 characters; expected 200 at the most."),
+            ("title", "  ", "It is empty; expected some text."),
+            ("title", "a\nb", "It has an end of a line"),
+            ("title", "a\u202eb", "It has a character that cannot be seen (U+202E)"),
+            ("title", "\u3164", "It has nothing that can be seen"),
+            ("due_on", "tomorrow", "Found 'tomorrow'; expected a day, as 2026-02-28."),
+            ("due_on", "2026-02-30", "There is no such day."),
+            ("due_on", "0226-02-3", "Found '0226-02-3'"),
+            ("titel", "x", "There is no 'titel' here; did you mean 'title'?"),
+        ],
+    )
+    def test_mistakes(
+        self, acme: TenantClient, ada: dict[str, str], project: int, field: str, value: str, told: str
+    ) -> None:
+        body = {"project_id": project, "title": "x", field: value}
+        answer = acme.post(f"{PREFIX}/tasks", json=body, headers=ada)
+        assert answer.status_code == 422
+        assert [each["pointer"] for each in answer.json["errors"]] == [f"/{field}"]
+        assert answer.json["errors"][0]["message"].startswith(told)
+
+    def test_an_empty_body(self, acme: TenantClient, ada: dict[str, str]) -> None:
+        answer = acme.post(f"{PREFIX}/tasks", data="", content_type="application/json", headers=ada)
+        assert (answer.status_code, "It is empty; expected an object." in answer.json["detail"]) == (400, True)
+
+    def test_how_large_a_body_may_be(self, acme: TenantClient, ada: dict[str, str]) -> None:
+        answer = acme.post(f"{PREFIX}/tasks", json={"title": "x" * 1_100_000}, headers=ada)
+        assert (answer.status_code, answer.json["detail"]) == (413, "The body is too large; the most is 1024 KiB.")
+
+    def test_which_scope_a_token_needs(self, platform: Platform, acme: TenantClient) -> None:
+        answer = acme.post(f"{PREFIX}/tasks", json={}, headers=token_of(platform, "acme", "bob", "read"))
+        assert (answer.status_code, "the scope 'write'" in answer.json["detail"]) == (403, True)
+
+    def test_nothing_has_no_type(self, acme: TenantClient, ada: dict[str, str], project: int) -> None:
+        answer = acme.delete(f"{PREFIX}/projects/{project}", headers=ada)
+        assert (answer.status_code, "Content-Type" in answer.headers, answer.data) == (204, False, b"")
+
+    def test_case_is_no_difference_beyond_ascii_either(
+        self, acme: TenantClient, ada: dict[str, str], project: int
+    ) -> None:
+        for title in ("Zebra", "Äpfel", "apple", "äther"):
+            acme.post(f"{PREFIX}/tasks", json={"project_id": project, "title": title}, headers=ada)
+        found = acme.get(f"{PREFIX}/tasks", query_string={"q": "äP"}, headers=ada).json
+        assert [each["title"] for each in found["items"]] == ["Äpfel"]
+        seen, at = [], f"{PREFIX}/tasks?sort=title&limit=1"
+        while at:
+            part = acme.get(at, headers=ada).json
+            seen += [each["title"] for each in part["items"]]
+            at = (part["next"] or "").removeprefix("http://localhost/acme")
+        assert seen == ["apple", "Zebra", "Äpfel", "äther"]
 
 
 class TestKeys:

@@ -128,13 +128,13 @@ def test_the_addresses_in_the_readme_are_the_shipped_ones() -> None:
         assert all(address in printed for address in tenant.addresses(8000))
 
 
-def test_the_guides_small_blueprint_passes_its_own_tests(
+def test_the_guides_small_blueprints_pass_their_own_tests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file of it is written as it stands there, and its tests are run, in a process of their own."""
+    """Every file of them is written as it stands there, and its tests are run, in a process of their own."""
     monkeypatch.syspath_prepend(str(ROOT))
     for text in (*blocks("docs/blueprints.md", "python"), *blocks("docs/blueprints.md", "jinja")):
-        if found := re.match(r"(?:# |\{# )((?:blueprints/notes|tests)/\S+)", text):
+        if found := re.match(r"(?:# |\{# )((?:blueprints/(?:notes|invoices)|tests)/\S+)", text):
             path = pytester.path / found[1].replace("blueprints/", "set_of_the_guide/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -149,12 +149,14 @@ def test_the_guides_small_blueprint_passes_its_own_tests(
         def tenants_toml():
             from tenantry.testing import TWO_TENANTS
 
-            listed = ", ".join(f'"{name}:bp"' for name in ("set_of_the_guide.notes", "blueprints.accounts", "blueprints.api"))
+            NAMES = ("set_of_the_guide.notes", "set_of_the_guide.invoices", "blueprints.accounts", "blueprints.api")
+
+            listed = ", ".join(f'"{name}:bp"' for name in NAMES)
             return f"[platform]\\nblueprints = [{listed}]\\n" + TWO_TENANTS.replace('sections = ["help", "faq"]', "")
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", "tests")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
 
 
 def test_the_guides_several_registrations_stand_side_by_side(tmp_path: Path, write: Write, package: str) -> None:

@@ -22,6 +22,7 @@ from tenantry.api import (
     Lines,
     Moment,
     Schema,
+    caseless,
     check_unchanged,
     unset,
 )
@@ -131,7 +132,12 @@ USERS = Collection(
             "Those who may log in no more, or those who may.",
         ),
     },
-    sorts={"id": User.id, "username": User.username, "name": User.name, "created_at": User.created_at},
+    sorts={
+        "id": User.id,
+        "username": User.username,
+        "name": caseless(User.name),
+        "created_at": User.created_at,
+    },
 )
 TOKENS = Collection(
     "tokens",
@@ -176,15 +182,14 @@ def change_me(data: MePatch) -> User:
 
 
 def _check_reading(changes: dict[str, Any]) -> None:
-    if (language := changes.get("language")) is not None and language not in current_tenant.languages:
-        mistake = {
-            "pointer": "/language",
-            "message": f"Expected one of {', '.join(current_tenant.languages)}, or null.",
-        }
-        raise ApiException(409, "This workspace does not speak that language.", [mistake])
-    if (zone := changes.get("timezone")) is not None and zone not in time_zones():
-        mistake = {"pointer": "/timezone", "message": "Expected a name like Europe/Berlin, or null."}
-        raise ApiException(409, "There is no such time zone.", [mistake])
+    mistakes = []
+    if changes.get("language") not in (None, *current_tenant.languages):
+        spoken = ", ".join(current_tenant.languages)
+        mistakes.append({"pointer": "/language", "message": f"Expected one of {spoken}, or null."})
+    if changes.get("timezone") not in (None, *time_zones()):
+        mistakes.append({"pointer": "/timezone", "message": "Expected a name like Europe/Berlin, or null."})
+    if mistakes:
+        raise ApiException(409, "This workspace does not have that. Every mistake is listed.", mistakes)
 
 
 @api_bp.get(f"/users/<{ID}:user_id>", returns=UserOut)

@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import Select, select
 
 from tenantry import lazy_view
-from tenantry.api import Collection, Filter, Id, Line, Moment, Schema, SentId
+from tenantry.api import LARGEST_ID, WHOLE, Collection, Filter, Id, Line, Moment, Schema, SentId
 from tenantry.events import Event
 
 from . import bp
@@ -39,7 +39,11 @@ EVENTS = Collection(
             SentId, lambda number: Event.organization_id == number, "Those of this organization."
         ),
         "user_id": Filter(SentId, lambda number: Event.user_id == number, "What this user has done."),
-        "after": Filter(SentId, lambda number: Event.id > number, "Those after this one: what is new since then."),
+        "after": Filter(
+            Annotated[int, Field(ge=0, le=LARGEST_ID), WHOLE],
+            lambda number: Event.id > number,
+            "Those after this one: what is new since then.",
+        ),
     },
     sorts={"id": Event.id, "created_at": Event.created_at},
 )

@@ -8,9 +8,8 @@ from flask import abort, current_app, flash, redirect, render_template, request,
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
-from tenantry import db, forms, gettext
+from tenantry import db, forms, gettext, today
 from tenantry.api import ID, etag_for
-from tenantry.dates import today
 from tenantry.forms import Form
 from tenantry.organizations import Organization, has_role, need_role
 from tenantry.users import session_required

@@ -12,8 +12,7 @@ from typing import Literal, get_args
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from tenantry import db
-from tenantry.dates import today
+from tenantry import db, today
 from tenantry.organizations import Organization, OrganizationOwned
 from tenantry.times import now
 from tenantry.users import User

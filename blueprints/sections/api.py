@@ -20,6 +20,7 @@ from tenantry.api import (
     Lines,
     Moment,
     Schema,
+    caseless,
     check_unchanged,
     unset,
 )
@@ -88,7 +89,7 @@ PAGES = Collection(
     },
     sorts={
         "id": Page.id,
-        "title": Page.title,
+        "title": caseless(Page.title),
         "created_at": Page.created_at,
         "updated_at": Page.updated_at,
     },

@@ -8,7 +8,7 @@ from . import cache, db
 from .api import ApiException, ApiResult, dataschema, paginate
 from .app import Platform
 from .context import current_tenant
-from .dates import format_date, format_datetime, format_number, format_timedelta
+from .dates import format_date, format_datetime, format_number, format_timedelta, today
 from .factory import create_app
 from .imports import lazy_view
 from .languages import (
@@ -67,6 +67,7 @@ __all__ = [
     "signing",
     "speaking",
     "times",
+    "today",
     "uploads",
     "use_language",
     "users",

@@ -209,10 +209,15 @@ class SqliteDatabases:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA max_page_count = {file.pages}")
+            connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII alone
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def side_files(path: Path) -> tuple[Path, Path]:

@@ -343,6 +343,24 @@ def test_who_is_fast_is_not_held_up(site: Site, browser: Browser) -> None:
     ada.context.close()
 
 
+def test_what_is_moved_goes_where_the_page_would_have_it(site: Site, browser: Browser) -> None:
+    project = site.project("Order", "First", "Later", "Soon", "No day")
+    with site.platform.tenant("acme"):
+        for task in db.session.scalars(Task.unscoped().where(Task.project_id == project)):
+            task.due_on = {"Later": date(2030, 2, 1), "Soon": date(2030, 1, 1)}.get(task.title)
+            task.state = "todo" if task.title == "Soon" else "doing"
+    ada = person(site, browser)
+    page = ready(ada, project)
+    card(page, "Soon").get_by_role("button", name="In progress").click()
+    expect(page.locator("#said")).to_have_text("“Soon” is now in: In progress.")
+    there = column(page, "doing").locator(".task a")
+    expect(there).to_have_text(["Soon", "Later", "First", "No day"])
+    page.reload()
+    expect(there).to_have_text(["Soon", "Later", "First", "No day"])
+    ada.look()
+    ada.context.close()
+
+
 def test_news_are_known_for_news_wherever_somebody_is(site: Site, browser: Browser) -> None:
     """What a list has told is not taken for what was seen, and a clock in another zone does not make all of it new."""
     project = site.project("Zones", "Near", "Far", "Gone")

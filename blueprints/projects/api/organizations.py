@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from sqlalchemy import Select, select
 
-from tenantry.api import ID, ApiResult, Collection, check_unchanged
+from tenantry.api import ID, ApiResult, Collection, caseless, check_unchanged
 from tenantry.organizations import Organization, need_role
 
 from .. import services
@@ -17,7 +17,11 @@ ORGANIZATIONS = Collection(
     "organizations",
     OrganizationOut,
     filters={"q": containing(Organization.name)},
-    sorts={"id": Organization.id, "name": Organization.name, "created_at": Organization.created_at},
+    sorts={
+        "id": Organization.id,
+        "name": caseless(Organization.name),
+        "created_at": Organization.created_at,
+    },
 )
 
 

@@ -6,7 +6,7 @@ from flask import url_for
 from sqlalchemy import Select, select
 
 from tenantry import ApiException
-from tenantry.api import ID, ApiResult, Collection, Filter, check_unchanged
+from tenantry.api import ID, ApiResult, Collection, Filter, caseless, check_unchanged
 from tenantry.organizations import Organization, need_role, role_in
 
 from .. import services
@@ -29,7 +29,7 @@ PROJECTS = Collection(
     },
     sorts={
         "id": Project.id,
-        "name": Project.name,
+        "name": caseless(Project.name),
         "created_at": Project.created_at,
         "updated_at": Project.updated_at,
     },

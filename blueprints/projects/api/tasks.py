@@ -11,7 +11,7 @@ from flask import url_for
 from sqlalchemy import Select, func, select
 
 from tenantry import ApiException, db
-from tenantry.api import ID, ApiResult, Collection, Day, Filter, check_unchanged
+from tenantry.api import ID, ApiResult, Collection, Day, Filter, caseless, check_unchanged
 from tenantry.organizations import need_role
 
 from .. import services
@@ -34,7 +34,7 @@ TASKS = Collection(
     },
     sorts={
         "id": Task.id,
-        "title": Task.title,
+        "title": caseless(Task.title),
         "due_on": func.coalesce(Task.due_on, date.max),  # what has no day comes last
         "created_at": Task.created_at,
         "updated_at": Task.updated_at,

@@ -33,7 +33,7 @@ export class Cards {
   }
 
   focus(card) {
-    card.querySelector("a").focus();
+    card.querySelector("a").focus({ preventScroll: matchMedia("(pointer: coarse)").matches }); // a finger has its place
   }
 
   // Show a task as it is: in its column, with what it says.
@@ -47,6 +47,7 @@ export class Cards {
     const late = task.state !== "done" && Boolean(day) && task.due_on < this.data.today;
     card.querySelector(".due").textContent = day && this.data.words[late ? "late" : "due"].replace("{day}", day);
     card.querySelector(".due").classList.toggle("late", late);
+    card.dataset.due = task.due_on ?? "";
     card.dataset.etag = task.etag ?? "";
     card.dataset.changed = task.updated_at;
     this.place(card, task.state);
@@ -57,12 +58,21 @@ export class Cards {
     if (!card.isConnected || this.state(card) !== state) {
       const focused = card.contains(document.activeElement);
       const list = this.column(state).querySelector("ul");
-      if (next === undefined && state === "done") next = list.firstElementChild;
+      if (next === undefined) next = this.#after(card, state);
       list.insertBefore(card, next?.parentElement === list ? next : null);
       if (focused) this.focus(card);
     }
     this.#offer(card, state);
     this.count();
+  }
+
+  // The card before which another one belongs, as the page sorts them: what is done the newest first, else by its day.
+  #after(card, state) {
+    const others = this.all(state).filter((each) => each !== card);
+    if (state === "done") return others[0] ?? null;
+    const day = (each) => each.dataset.due || "9999-12-31";
+    const isLater = (each) => day(each) > day(card) || (day(each) === day(card) && Number(each.dataset.id) > Number(card.dataset.id));
+    return others.find(isLater) ?? null;
   }
 
   // Take a card away. Who was at it is then at the next one, or at the head of its column.

@@ -6,7 +6,7 @@ any view of Flask as well.
 
 from ..texts import Line, Lines, Text
 from .blueprint import PREFIX, ApiBlueprint
-from .collections import Collection, Filter
+from .collections import Collection, Filter, caseless
 from .conditions import check_unchanged, etag_for
 from .examples import example_of
 from .openapi import api_blueprints, document_of, shared_document
@@ -41,6 +41,7 @@ __all__ = [
     "SentId",
     "Text",
     "api_blueprints",
+    "caseless",
     "check_unchanged",
     "dataschema",
     "document_of",

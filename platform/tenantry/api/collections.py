@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field, create_model
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import ColumnElement, Row, Select, String, func
 
 from .. import db
 from .pagination import Key, PartQuery, paginate
@@ -19,6 +19,11 @@ from .streaming import stream_csv, stream_jsonl
 
 #: Rows that are fetched, and written, at a time.
 _AT_A_TIME = 500
+
+
+def caseless(column: Key) -> ColumnElement[str]:
+    """Return what sorts by a text whatever its case: ``sorts={"title": caseless(Note.title)}``."""
+    return func.lower(column, type_=String)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Operation:
             return value
         result = value if isinstance(value, ApiResult) else ApiResult(value, self.status)
         if self.returns is None:
-            return current_app.response_class(status=result.status, headers=result.headers)
+            return result.to_response()
         item = self.adapter.validate_python(result.value)
         body = self.adapter.dump_json(item)
         response = current_app.response_class(body, result.status, result.headers, content_type=self.produces)

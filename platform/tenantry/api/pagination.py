@@ -42,7 +42,7 @@ class PartQuery(Schema):
         None,
         max_length=1000,
         pattern="^[A-Za-z0-9_-]+$",
-        description="Where to go on, as `next` and `prev` of another part have it.",
+        description="Where to go on, as `next` and `prev` of another part have it. Beside `page` it is not looked at.",
     )
 
 

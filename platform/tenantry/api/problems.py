@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, current_app, request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ..errors import did_you_mean
 from ..pages import API_ROOT, PROBLEM, takes_problem
 from .cors import allow_origin
 from .results import ApiResult
 
 
 class Mistake(BaseModel):
-    """One thing that is wrong with what was sent.
-
-    :ivar pointer: where in the body, as a JSON pointer (RFC 6901).
-    :ivar parameter: or which parameter of the address, or header.
-    """
+    """One thing that is wrong with what was sent."""
 
     pointer: str | None = Field(None, description="Where in the body, as a JSON pointer (RFC 6901).")
     parameter: str | None = Field(None, description="Which parameter of the address, or which header.")
@@ -102,6 +96,8 @@ _DETAILS = {
 
 
 def _detail_of(error: HTTPException, status: int) -> str:
+    if status == 413 and request.max_content_length:
+        return f"The body is too large; the most is {request.max_content_length // 1024} KiB."
     own = error.description if error.description != type(error).description or status not in _DETAILS else None
     return own or _DETAILS.get(status) or HTTP_STATUS_CODES.get(status, "Error")
 
@@ -129,31 +125,3 @@ def _is_of_api() -> bool:
     from .blueprint import ApiBlueprint  # which needs what is here
 
     return any(isinstance(current_app.blueprints.get(name), ApiBlueprint) for name in request.blueprints)
-
-
-#: More mistakes than anybody reads are not told, and a pattern of more characters says nothing to a person.
-_MOST_MISTAKES, _LONGEST_PATTERN = 100, 100
-
-
-def mistakes_of(error: ValidationError, known: Iterable[str], *, parameters: bool = False) -> list[dict[str, str]]:
-    """Return every mistake that pydantic has found.
-
-    :param known: the names that are expected, of which the nearest is told.
-    :param parameters: whether it was the address that was looked at, and not the body.
-    """
-    found = []
-    for each in islice(error.errors(include_url=False, include_context=False, include_input=False), _MOST_MISTAKES):
-        message = each["msg"].removeprefix("Value error, ")
-        if each["type"] == "string_pattern_mismatch" and len(message) > _LONGEST_PATTERN:
-            message = "It has a character that cannot be seen, or none that can."
-        name = str(each["loc"][-1]) if each["loc"] else ""
-        if each["type"] == "extra_forbidden":
-            message = f"There is no '{name[:80]}' here{did_you_mean(name[:80], known) or '.'}"
-        place = {"parameter": name} if parameters else {"pointer": pointer(each["loc"])}
-        found.append({**place, "message": message})
-    return found
-
-
-def pointer(location: Iterable[int | str]) -> str:
-    """Return a place in a document as a JSON pointer (RFC 6901); empty for the whole of it."""
-    return "".join("/" + str(each).replace("~", "~0").replace("/", "~1") for each in location)

@@ -23,7 +23,9 @@ class ApiResult:
     def to_response(self) -> Response:
         """Return it as a response: JSON, or nothing where there is no value."""
         if self.value is None:
-            return current_app.response_class(status=self.status, headers=self.headers)
+            nothing = current_app.response_class(status=self.status, headers=self.headers)
+            nothing.headers.pop("Content-Type", None)
+            return nothing
         response = cast(Response, current_app.json.response(self.value))
         response.status_code = self.status
         response.headers.update(self.headers)

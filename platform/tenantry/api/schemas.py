@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from flask import request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from .problems import ApiException, mistakes_of
+from .mistakes import mistakes_of
+from .problems import ApiException
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
@@ -130,6 +131,16 @@ def _whole(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _day(text: str) -> date:
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("There is no such day.") from None
+    raise ValueError(f"Found {text[:40]!r}; expected a day, as {date(2026, 2, 28)}.")
+
+
+_DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", re.ASCII)
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,30})", re.ASCII)
 #: Marks a whole number that is sent, as the last mark: ``Annotated[int, Field(ge=1), WHOLE]``.
 WHOLE = BeforeValidator(_whole)
@@ -138,8 +149,8 @@ SentId = Annotated[int, Field(ge=1, le=LARGEST_ID), WHOLE]
 #: A day that is sent, as a date: in the one form that JSON Schema has, of which pydantic would take some more.
 Day = Annotated[
     str,
-    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"}),
-    AfterValidator(date.fromisoformat),
+    Field(json_schema_extra={"format": "date", "pattern": _DAY.pattern}),
+    AfterValidator(_day),
 ]
 #: The number of a row as it is answered; and a moment as the database keeps it, with its zone.
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]

@@ -58,8 +58,8 @@ def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, date):  # and a moment, which is one, too
-        return value.isoformat()
+    if isinstance(value, date):  # and a moment, which is one, too, and as JSON has it
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):

@@ -123,7 +123,9 @@ def require(role: str = "member") -> None:
     if not user.is_authenticated:
         raise LoginRequired()
     needed = "read" if request.method in SAFE_METHODS else "write"
-    if not user.has_role(role) or (user.via == "token" and needed not in user.scopes):
+    if user.via == "token" and needed not in user.scopes:
+        raise Forbidden(f"This needs a token with the scope '{needed}', which the one that was sent does not have.")
+    if not user.has_role(role):
         raise Forbidden()
 
 
