@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
@@ -27,7 +28,8 @@ ON_A_BOARD = 100
 
 @bp.route("/new", methods=["GET", "POST"])
 @session_required
-def new_project() -> Any:
+def new_project() -> ResponseReturnValue:
+    """Make a project in the organization that the address names."""
     found = services.find(Organization, request.args.get("organization", 0, type=int))
     need_role(found.id, "member")
     form = ProjectForm()
@@ -41,6 +43,7 @@ def new_project() -> Any:
 @bp.get(f"/<{ID}:project_id>/")
 @session_required
 def board(project_id: int) -> str:
+    """Show a project's board."""
     found = services.find(Project, project_id)
     is_member = has_role(found.organization_id, "member")
     may_work = is_member and not found.is_archived
@@ -100,6 +103,7 @@ def _counts(found: Project) -> dict[str, int]:
 @bp.get(f"/<{ID}:project_id>/tasks/<any({', '.join(STATES)}):state>")
 @session_required
 def tasks(project_id: int, state: State) -> str:
+    """List a project's tasks of one state."""
     found = services.find(Project, project_id)
     part = part_of(_sorted_tasks(found, state), ON_A_BOARD)
     return render_template("projects/tasks.html", project=found, state=state, states=state_names(), part=part)
@@ -107,7 +111,8 @@ def tasks(project_id: int, state: State) -> str:
 
 @bp.route(f"/<{ID}:project_id>/edit", methods=["GET", "POST"])
 @session_required
-def edit_project(project_id: int) -> Any:
+def edit_project(project_id: int) -> ResponseReturnValue:
+    """Change what a project is called and about."""
     found = find_project_to_work_in(project_id)
     shown = {"project": found, "organization": found.organization}
     form = ProjectForm(obj=found, data={"base": base_of(found)})
@@ -115,7 +120,7 @@ def edit_project(project_id: int) -> Any:
         return form.shown_by("projects/edit_project.html", **shown)
     if form.is_late(found):
         return form.shown_late("projects/edit_project.html", found, **shown)
-    services.change(found, "project", form.typed("name"), **form.values)
+    services.change_project(found, is_archived=found.is_archived, **form.values)
     flash(gettext("The changes have been saved."), "success")
     return redirect(url_for(".board", project_id=found.id))
 
@@ -123,7 +128,8 @@ def edit_project(project_id: int) -> Any:
 @bp.post(f"/<{ID}:project_id>/archive")
 @session_required
 @forms.protected
-def archive_project(project_id: int) -> Any:
+def archive_project(project_id: int) -> ResponseReturnValue:
+    """Let nobody work on a project any more, or let them again."""
     found = services.find(Project, project_id)
     need_role(found.organization_id, "member")
     state = request.form.get("state")
@@ -142,7 +148,8 @@ def archive_project(project_id: int) -> Any:
 
 @bp.route(f"/<{ID}:project_id>/delete", methods=["GET", "POST"])
 @session_required
-def delete_project(project_id: int) -> Any:
+def delete_project(project_id: int) -> ResponseReturnValue:
+    """Delete a project and everything in it, after asking."""
     found = services.find(Project, project_id)
     need_role(found.organization_id, "owner")
     form = Form()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import flash, redirect, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from tenantry import db, forms, gettext
@@ -20,7 +19,8 @@ from .tasks import COMMENTS_ON_A_PAGE, show
 
 @bp.post(f"/tasks/<{ID}:task_id>/comments")
 @session_required
-def add_comment(task_id: int) -> Any:
+def add_comment(task_id: int) -> ResponseReturnValue:
+    """Say something about a task."""
     task = find_task_to_work_on(task_id)
     form = CommentForm()
     if not form.validate_on_submit():
@@ -30,7 +30,8 @@ def add_comment(task_id: int) -> Any:
 
 @bp.route(f"/comments/<{ID}:comment_id>/edit", methods=["GET", "POST"])
 @session_required
-def edit_comment(comment_id: int) -> Any:
+def edit_comment(comment_id: int) -> ResponseReturnValue:
+    """Change what was said."""
     comment = find_comment_to_change(comment_id)
     form = CommentForm(obj=comment, data={"base": base_of(comment)})
     shown = {"comment": comment, "task": comment.task, "back": _address_of(comment)}
@@ -45,7 +46,8 @@ def edit_comment(comment_id: int) -> Any:
 @bp.post(f"/comments/<{ID}:comment_id>/delete")
 @session_required
 @forms.protected
-def delete_comment(comment_id: int) -> Any:
+def delete_comment(comment_id: int) -> ResponseReturnValue:
+    """Delete what was said."""
     comment = find_comment_to_change(comment_id)
     task_id = comment.task_id
     services.delete_comment(comment)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from tenantry import current_user, db, forms, gettext
@@ -19,7 +18,8 @@ from .organizations import find_to_look_after, show
 
 @bp.post(f"/organizations/<{ID}:organization_id>/members")
 @session_required
-def add_member(organization_id: int) -> Any:
+def add_member(organization_id: int) -> ResponseReturnValue:
+    """Let somebody of this workspace belong to an organization."""
     found = find_to_look_after(organization_id)
     form = MemberForm()
     user = _find(form) if form.validate_on_submit() else None
@@ -46,7 +46,8 @@ def _find(form: MemberForm) -> User | None:
 @bp.post(f"/memberships/<{ID}:membership_id>/role")
 @session_required
 @forms.protected
-def change_role(membership_id: int) -> Any:
+def change_role(membership_id: int) -> ResponseReturnValue:
+    """Give a member another role."""
     membership = services.find(Membership, membership_id)
     need_role(membership.organization_id, "owner")
     role = request.form.get("role", "")
@@ -63,7 +64,8 @@ def change_role(membership_id: int) -> Any:
 @bp.post(f"/memberships/<{ID}:membership_id>/remove")
 @session_required
 @forms.protected
-def remove_membership(membership_id: int) -> Any:
+def remove_membership(membership_id: int) -> ResponseReturnValue:
+    """Take somebody out of an organization, or leave it."""
     membership = services.find(Membership, membership_id)
     is_own, organization_id = membership.user_id == current_user.id, membership.organization_id
     if not is_own:

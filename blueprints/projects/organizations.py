@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -27,6 +26,7 @@ _ORGANIZATIONS, _ON_A_PAGE = 20, 100
 @bp.get("/")
 @session_required
 def index() -> str:
+    """List one's organizations, each with some of its projects."""
     part = part_of(select(Organization).order_by(Organization.name, Organization.id), _ORGANIZATIONS)
     organizations = [row[0] for row in part.rows]
     ids = [each.id for each in organizations]
@@ -42,7 +42,8 @@ def index() -> str:
 
 @bp.route("/organizations/new", methods=["GET", "POST"])
 @session_required
-def new_organization() -> Any:
+def new_organization() -> ResponseReturnValue:
+    """Make an organization."""
     form = OrganizationForm()
     if not form.validate_on_submit():
         return form.shown_by("projects/edit_organization.html", organization=None)
@@ -53,11 +54,12 @@ def new_organization() -> Any:
 
 @bp.get(f"/organizations/<{ID}:organization_id>/")
 @session_required
-def organization(organization_id: int) -> Any:
+def organization(organization_id: int) -> ResponseReturnValue:
+    """Show an organization: its projects and who belongs to it."""
     return show(services.find(Organization, organization_id), MemberForm(data={"role": "member"}))
 
 
-def show(found: Organization, form: MemberForm) -> Any:
+def show(found: Organization, form: MemberForm) -> ResponseReturnValue:
     """Return the page of an organization, with a form to let somebody belong to it."""
     own_role, partners = role_in(found.id), between_tenants.partners()
     members = select(Membership).where(Membership.organization_id == found.id).options(joinedload(Membership.user))
@@ -78,6 +80,7 @@ def show(found: Organization, form: MemberForm) -> Any:
 @bp.get(f"/organizations/<{ID}:organization_id>/projects/")
 @session_required
 def projects(organization_id: int) -> str:
+    """List all projects of an organization."""
     found = services.find(Organization, organization_id)
     return render_template(
         "projects/projects.html",
@@ -88,7 +91,8 @@ def projects(organization_id: int) -> str:
 
 @bp.route(f"/organizations/<{ID}:organization_id>/edit", methods=["GET", "POST"])
 @session_required
-def edit_organization(organization_id: int) -> Any:
+def edit_organization(organization_id: int) -> ResponseReturnValue:
+    """Change what an organization is called and about."""
     found = find_to_look_after(organization_id)
     form = OrganizationForm(obj=found, data={"base": base_of(found)})
     if not form.validate_on_submit():
@@ -102,7 +106,8 @@ def edit_organization(organization_id: int) -> Any:
 
 @bp.route(f"/organizations/<{ID}:organization_id>/delete", methods=["GET", "POST"])
 @session_required
-def delete_organization(organization_id: int) -> Any:
+def delete_organization(organization_id: int) -> ResponseReturnValue:
+    """Delete an organization and everything in it, after asking."""
     found = find_to_look_after(organization_id)
     form = Form()
     if not form.validate_on_submit():

@@ -134,6 +134,17 @@ def create_project(organization: Organization, name: str, description: str = "")
     return project
 
 
+def change_project(project: Project, *, is_archived: bool, **values: Any) -> None:
+    """Change what is to be changed of a project, and let nobody work on it any more, or let them again.
+
+    :raises Archived: if nobody works on it any more, and it is to stay like that.
+    """
+    if values and is_archived:
+        _check_open(project)
+    change(project, "project", values.get("name", project.name), **values)
+    archive(project, is_archived)
+
+
 def archive(project: Project, is_archived: bool) -> None:
     """Let nobody work on a project any more, or let them again."""
     if project.is_archived is not is_archived:

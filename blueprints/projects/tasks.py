@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -25,7 +24,8 @@ COMMENTS_ON_A_PAGE = 100
 
 @bp.route(f"/<{ID}:project_id>/tasks/new", methods=["GET", "POST"])
 @session_required
-def new_task(project_id: int) -> Any:
+def new_task(project_id: int) -> ResponseReturnValue:
+    """Make a task in a project."""
     project = find_project_to_work_in(project_id)
     form = TaskForm(project.organization_id)
     if not form.validate_on_submit():
@@ -37,11 +37,12 @@ def new_task(project_id: int) -> Any:
 
 @bp.get(f"/tasks/<{ID}:task_id>/")
 @session_required
-def task(task_id: int) -> Any:
+def task(task_id: int) -> ResponseReturnValue:
+    """Show a task, and what is said about it."""
     return show(services.find(Task, task_id), CommentForm())
 
 
-def show(found: Task, form: CommentForm) -> Any:
+def show(found: Task, form: CommentForm) -> ResponseReturnValue:
     """Return the page of a task, with a form to say something about it."""
     chosen = select(Comment).where(Comment.task_id == found.id).options(joinedload(Comment.author))
     part = part_of(chosen.order_by(Comment.id), COMMENTS_ON_A_PAGE)
@@ -59,7 +60,8 @@ def show(found: Task, form: CommentForm) -> Any:
 
 @bp.route(f"/tasks/<{ID}:task_id>/edit", methods=["GET", "POST"])
 @session_required
-def edit_task(task_id: int) -> Any:
+def edit_task(task_id: int) -> ResponseReturnValue:
+    """Change a task."""
     found = find_task_to_work_on(task_id)
     shown = {"task": found, "project": found.project, "states": state_names()}
     form = TaskForm(found.organization_id, found)
@@ -75,7 +77,8 @@ def edit_task(task_id: int) -> Any:
 @bp.post(f"/tasks/<{ID}:task_id>/move")
 @session_required
 @forms.protected
-def move_task(task_id: int) -> Any:
+def move_task(task_id: int) -> ResponseReturnValue:
+    """Bring a task to another state."""
     found = find_task_to_work_on(task_id)
     state = next((each for each in STATES if each == request.form.get("state")), None)
     if state is None:
@@ -90,7 +93,8 @@ def move_task(task_id: int) -> Any:
 
 @bp.route(f"/tasks/<{ID}:task_id>/delete", methods=["GET", "POST"])
 @session_required
-def delete_task(task_id: int) -> Any:
+def delete_task(task_id: int) -> ResponseReturnValue:
+    """Delete a task, after asking."""
     found = find_task_to_work_on(task_id)
     form = Form()
     if not form.validate_on_submit():

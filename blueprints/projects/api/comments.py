@@ -13,8 +13,8 @@ from .. import services
 from ..models import Comment, Task
 from . import api_bp
 from .filters import equal
+from .refusals import saying_why_not
 from .schemas import CommentIn, CommentOut, CommentPatch
-from .tasks import saying_why_not
 
 COMMENTS = Collection(
     "comments",

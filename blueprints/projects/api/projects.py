@@ -13,6 +13,7 @@ from .. import services
 from ..models import Project
 from . import api_bp
 from .filters import containing, equal
+from .refusals import saying_why_not
 from .schemas import ProjectIn, ProjectOut, ProjectPatch
 
 PROJECTS = Collection(
@@ -66,11 +67,8 @@ def change_project(project_id: int, data: ProjectPatch) -> Project:
     need_role(project.organization_id, "member")
     check_unchanged(ProjectOut, project)
     changes = data.model_dump(exclude_unset=True)
-    is_archived = changes.pop("is_archived", project.is_archived)
-    if changes and project.is_archived and is_archived:
-        raise ApiException(409, "This project is archived: nobody works on it any more.")
-    services.change(project, "project", data.name or project.name, **changes)
-    services.archive(project, is_archived)
+    with saying_why_not():
+        services.change_project(project, **{"is_archived": project.is_archived, **changes})
     return project
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -18,6 +16,7 @@ from .. import services
 from ..models import Project, State, Task
 from . import api_bp
 from .filters import containing, equal
+from .refusals import saying_why_not
 from .schemas import TaskIn, TaskOut, TaskPatch
 
 TASKS = Collection(
@@ -42,18 +41,6 @@ TASKS = Collection(
 )
 #: The columns that are answered; no objects are made of them, which lists need not.
 _TASKS: Select[*tuple[Any, ...]] = select(*(getattr(Task, name) for name in TaskOut.model_fields))
-
-
-@contextmanager
-def saying_why_not() -> Iterator[None]:
-    """Answer 409 for what a task cannot become."""
-    try:
-        yield
-    except services.Archived:
-        raise ApiException(409, "This project is archived: nobody works on it any more.") from None
-    except services.NotAMember:
-        mistake = {"pointer": "/assignee_id", "message": "They do not belong to the task's organization."}
-        raise ApiException(409, "The task cannot be given to somebody of elsewhere.", [mistake]) from None
 
 
 @api_bp.collection("/tasks", TASKS)
