@@ -131,7 +131,7 @@ def _address(page: int | None) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC).isoformat()
+        return f"{value.isoformat()}Z"
     return value.isoformat() if isinstance(value, date) else value
 
 

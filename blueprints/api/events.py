@@ -18,7 +18,13 @@ class EventOut(Schema):
     """One thing that happened."""
 
     id: Id
-    kind: str
+    kind: Annotated[
+        str,
+        Field(
+            description="What it happened to (organization, membership, invitation, project, task, comment, page, user) "
+            "and what, with a dot between: created, changed, deleted, archived, revived, published, unpublished, withdrawn."
+        ),
+    ]
     subject_id: Id
     title: str
     organization_id: Id | None

@@ -35,8 +35,8 @@ Log in with `Authorization: Bearer` and an API token, or with HTTP Basic and you
 all else. Errors are problem details (RFC 9457), or a page where `Accept` asks for HTML.
 
 Lists come in parts: follow `next`. Items have an `ETag`: send it in `If-Match` when you change one, and nothing that
-somebody else has changed meanwhile is lost. Send an `Idempotency-Key` with a POST, and you can send it again when its
-answer does not arrive. How many requests are left to you is in `RateLimit-Remaining`.
+somebody else has changed meanwhile is lost. Send an `Idempotency-Key` with a POST, and for a day you can send it again
+when its answer does not arrive. How many requests are left to you is in `RateLimit-Remaining`.
 """
 #: What an error means for the one who asked.
 _MEANINGS = {
