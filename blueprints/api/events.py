@@ -14,17 +14,17 @@ from tenantry.events import Event
 from . import bp
 
 
+_KINDS = """\
+What it happened to, and what, with a dot between: organization, membership, invitation, project, task, comment, page or \
+user; created, changed, deleted, archived, revived, published, unpublished or withdrawn.\
+"""
+
+
 class EventOut(Schema):
     """One thing that happened."""
 
     id: Id
-    kind: Annotated[
-        str,
-        Field(
-            description="What it happened to (organization, membership, invitation, project, task, comment, page, user) "
-            "and what, with a dot between: created, changed, deleted, archived, revived, published, unpublished, withdrawn."
-        ),
-    ]
+    kind: Annotated[str, Field(description=_KINDS)]
     subject_id: Id
     title: str
     organization_id: Id | None
