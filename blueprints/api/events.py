@@ -13,11 +13,10 @@ from tenantry.events import Event
 
 from . import bp
 
-
-_KINDS = """\
-What it happened to, and what, with a dot between: organization, membership, invitation, project, task, comment, page or \
-user; created, changed, deleted, archived, revived, published, unpublished or withdrawn.\
-"""
+_KINDS = (
+    "What it happened to, and what, with a dot between: organization, membership, invitation, project, task, comment, "
+    "page or user; created, changed, deleted, archived, revived, published, unpublished or withdrawn."
+)
 
 
 class EventOut(Schema):
