@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .errors import UnfilteredQuery
-from .scope_guard import FLUSHING, UNSCOPED
+from .scope_guard import UNSCOPED
 
 
 class Narrowing:
@@ -51,15 +51,6 @@ class FilteredSession(Session):
             return send(self.narrowing.filter_named(statement), params, **options)
         except UnfilteredQuery:
             return send(self.narrowing.filter_all(statement), params, **options)
-
-    def flush(self, *args: Any, **kwargs: Any) -> None:
-        """SQLAlchemy's, after which the guard is up again, whatever has come of it."""
-        try:
-            super().flush(*args, **kwargs)
-        finally:
-            bind: Any = self.get_bind()
-            if not bind.closed:
-                bind.info[FLUSHING] = False
 
     def get(self, entity: Any, ident: Any, **options: Any) -> Any:
         """SQLAlchemy's, but what was loaded before, by a statement that said why, is not found without a word."""

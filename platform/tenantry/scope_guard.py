@@ -68,10 +68,9 @@ def check(sql: str, options: Mapping[str, Any], info: Mapping[str, Any]) -> None
 
 def _excused(sql: str, options: Mapping[str, Any], info: Mapping[str, Any]) -> str:
     """Return the table of which a statement may reach one row, as the session has seen it, or checked it."""
-    if info.get(FLUSHING):
-        # Only the unit of work brings this option along; what others send while it writes is theirs.
-        found = _WRITES.match(sql) if "compiled_cache" in options else None
-        return found[1].lower() if found else ""
+    # Only the unit of work brings this option along; what others send while it writes is theirs.
+    if info.get(FLUSHING) and "compiled_cache" in options and (found := _WRITES.match(sql)):
+        return found[1].lower()
     # The loading of the rest of a row.
     known = getattr(options.get("_sa_orm_load_options"), "_refresh_state", None)
     return "" if known is None else known.mapper.local_table.name.lower()

@@ -115,6 +115,14 @@ def _end_flush(session: Session, context: object) -> None:
         forget_available_organizations()
 
 
+def _end_failed_flush(session: Session, previous: object) -> None:
+    """Raise the guard again where a flush was undone."""
+    bind: Any = session.get_bind()
+    if not bind.closed:
+        bind.info[FLUSHING] = False
+
+
 FilteredSession.narrowing = Filters()
 event.listen(FilteredSession, "before_flush", _check_writes)
 event.listen(FilteredSession, "after_flush", _end_flush)
+event.listen(FilteredSession, "after_soft_rollback", _end_failed_flush)
