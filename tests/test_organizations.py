@@ -581,6 +581,7 @@ class TestRoles:
         become(CurrentUser.of(db.session.get_one(User, world["gus"]), "session"))
         assert db.session.execute(update(Task).values(title="x")).rowcount == 1
         assert db.session.execute(update(Organization).values(name="x")).rowcount == 0
+        assert db.session.execute(delete(PartnerInvitation)).rowcount == 0
         db.session.scalars(select(Organization)).one().name = "mine"
         with pytest.raises(RoleTooLow, match="is member there; expected owner"):
             db.session.flush()

@@ -130,6 +130,7 @@ class PartnerInvitation(OrganizationOwned, db.Model):
     :ivar role: what they become in the organization.
     """
 
+    write_role = "owner"
     __tablename__ = "partner_invitation"
     __table_args__ = _NEVER_AGAIN
 

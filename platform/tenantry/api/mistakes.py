@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ..errors import did_you_mean
 from ..texts import is_hidden
 
-#: More mistakes than anybody reads are not told, and a pattern of more characters says nothing to a person.
+#: More mistakes than anybody reads are not told, and a longer message about a pattern says nothing to a person.
 _MOST_MISTAKES, _LONGEST_PATTERN = 100, 100
 
 
@@ -36,7 +36,7 @@ def _message(mistake: dict[str, Any], name: str, known: Iterable[str]) -> str:
             return f"There is no '{name}' here{did_you_mean(name, known) or '.'}"
         case "too_long" | "string_too_long" if isinstance(sent, str):
             return f"It has {len(sent):,} characters; expected {told['max_length']} at the most."
-        case "string_pattern_mismatch" if len(told["pattern"]) > _LONGEST_PATTERN:
+        case "string_pattern_mismatch" if len(mistake["msg"]) > _LONGEST_PATTERN:
             return _unseen(sent)
         case "json_invalid" if not sent:
             return "It is empty; expected an object."
@@ -47,12 +47,13 @@ def _unseen(text: str) -> str:
     """Return what is wrong with a text that is not one of those that can be seen."""
     if not text.strip():
         return "It is empty; expected some text."
-    if "\n" in text or "\r" in text:
-        return "It has an end of a line; expected one line, or, where there may be several, the usual ends."
-    hidden = next((character for character in text if is_hidden(character)), None)
-    if hidden is None:
+    # Ends of lines and tabs come last, as a text of several lines may have them.
+    hidden = sorted(filter(is_hidden, text), key="\t\r\n".find)
+    if not hidden:
         return "It has nothing that can be seen; expected some text."
-    return f"It has a character that cannot be seen (U+{ord(hidden):04X}); expected none."
+    if hidden[0] in "\r\n":
+        return "It has an end of a line; expected one line, or, where there may be several, the usual ends."
+    return f"It has a character that cannot be seen (U+{ord(hidden[0]):04X}); expected none."
 
 
 def pointer(location: Iterable[int | str]) -> str:
