@@ -87,7 +87,7 @@ def _not_found(error: ForeignOrganization) -> HTTPException:
     return NotFound()
 
 
-#: What is answered to errors that are none of the server's, wherever they come up, also when what was written is kept.
+#: What is answered to errors that are none of the server's, wherever they come up: in a view, or while its work is committed.
 ANSWERS: dict[type[Exception], Callable[[Any], HTTPException]] = {
     DatabaseUnavailable: busy_page,
     DatabaseFull: full_page,
