@@ -87,7 +87,7 @@ def _not_found(error: ForeignOrganization) -> HTTPException:
     return NotFound()
 
 
-#: What is answered to errors that are none of the server's, wherever they come up: in a view, or while its work is committed.
+#: What is answered to errors that are none of the server's, in a view or while its work is committed.
 ANSWERS: dict[type[Exception], Callable[[Any], HTTPException]] = {
     DatabaseUnavailable: busy_page,
     DatabaseFull: full_page,
