@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from flask import Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
@@ -402,6 +404,18 @@ class TestWords:
         assert answer.status_code == 422
         assert [each["pointer"] for each in answer.json["errors"]] == [f"/{field}"]
         assert answer.json["errors"][0]["message"].startswith(told)
+
+    def test_a_mistake_does_not_keep_its_request(self, acme: TenantClient, ada: dict[str, str], project: int) -> None:
+        """An error of a validator in Python holds frames, and pydantic's, which holds that, is not traversed."""
+
+        def requests() -> int:
+            gc.collect()
+            return sum(isinstance(each, Request) for each in gc.get_objects())
+
+        before = requests()
+        for _ in range(3):
+            acme.post(f"{PREFIX}/tasks", json={"project_id": project, "title": "x", "due_on": "tomorrow"}, headers=ada)
+        assert requests() == before
 
     def test_an_empty_body(self, acme: TenantClient, ada: dict[str, str]) -> None:
         answer = acme.post(f"{PREFIX}/tasks", data="", content_type="application/json", headers=ada)
