@@ -62,7 +62,6 @@ class UnitOfWork:
         self.mode = mode
         self.database = app.database
         self._databases = app.platform.databases
-        self._make_sure()
         self._connection = self._databases.lend(app.database)
         self._connection.info.update({"mode": mode, GUARDED: True, FLUSHING: False})
         self._turn = self._connection.info["turn"]
@@ -79,7 +78,6 @@ class UnitOfWork:
         self.check_unwritten()
         self.session.rollback()
         self.mode = self._connection.info["mode"] = mode
-        self._make_sure()
 
     def check_unwritten(self) -> None:
         """Look whether the unit could begin anew.
@@ -122,7 +120,7 @@ class UnitOfWork:
         return bool(session.new or session.deleted or session.dirty)
 
     def _make_sure(self) -> None:
-        """Before writing, look whether the file is still the tenant's: SQLite would write into a removed one."""
+        """Before what was written is kept, look whether the file is still the tenant's, or it would go into a removed one."""
         if self.mode == "write" and not self.database.is_there():
             raise DatabaseReplaced()
 

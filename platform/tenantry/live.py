@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from .errors import TenantUnavailable, explain
+from .errors import TenantClosed, TenantUnavailable, explain
 
 if TYPE_CHECKING:
     from .registry import Tenant
@@ -130,7 +130,8 @@ class LiveApps:
         return app
 
     def _note_failure(self, tenant: Tenant, error: BaseException, last: _Failure | None) -> TenantUnavailable:
-        pause = min(last.pause * 2, LAST_PAUSE) if last else FIRST_PAUSE
+        growing = last is not None and not isinstance(error, TenantClosed)  # which is over at a known moment
+        pause = min(last.pause * 2, LAST_PAUSE) if last and growing else FIRST_PAUSE
         # Its words are kept and not the error, whose traceback would keep the half-built app.
         reason = explain(error)
         self._failures[tenant.slug] = _Failure(tenant, reason, pause, time.monotonic() + pause)

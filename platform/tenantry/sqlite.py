@@ -183,7 +183,7 @@ class SqliteDatabases:
             connection = self.engine.connect()  # it calls _open at once, in this thread
         finally:
             del self._opening.file
-        connection.info["turn"] = self._turn(file)
+        connection.info.update({"turn": self._turn(file), "file": file})
         if not file.is_there():
             connection.close()
             raise DatabaseReplaced()
