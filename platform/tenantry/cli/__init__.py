@@ -13,8 +13,10 @@ import click
 from .. import __version__
 from ..factory import CONFIG
 from .develop import run, shell
+from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .maintenance import maintenance
 from .outbox import outbox
 from .output import Commands
 from .provision import provision
@@ -34,5 +36,19 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, run, shell, worker, outbox, keys, users):
+for command in (
+    check,
+    list_tenants,
+    show,
+    hosts,
+    routes,
+    provision,
+    maintenance,
+    run,
+    shell,
+    worker,
+    outbox,
+    keys,
+    users,
+):
     main.add_command(command)
