@@ -10,8 +10,6 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import tomlkit
-
 from .errors import ConfigError, Problem
 from .generations import Generation, Generations, Rejection
 from .memory import Memory
@@ -54,7 +52,7 @@ def candidate_of(
     if current is None or (current.digest == sources.digest and not current.kept):
         return Candidate(registry, sources)
     before = generations.sources(current.number)
-    base = base if base is not None else Registry.load(before, Memory())
+    base = base if base is not None else Registry.load(before, memory)
     if not forced and (problems := list(_cut_off(sources.texts, before.texts))):
         raise ConfigError(problems)
     gone = [tenant.slug for tenant in base.served() if tenant.slug not in registry]
@@ -85,6 +83,7 @@ def decide(
                 raise ConfigError(problems)
         except ConfigError as error:
             return generations.reject(sources.digest, error.problems)
+        generations.mend()
         current = generations.current()
         if current is None or (current.digest, current.kept) != (sources.digest, candidate.kept):
             current = generations.publish(candidate.sources, candidate.kept)
@@ -120,6 +119,8 @@ def _table(slug: str, before: Sources) -> str:
             return parts.tables[slug].rstrip() + "\n\n"
         raw = tomllib.loads(text).get("tenants", {}).get(slug) if parts is None else None
         if raw is not None:
+            import tomlkit  # which is for editing, and no worker needs
+
             return tomlkit.dumps({"tenants": {slug: raw}}) + "\n"
     raise AssertionError(f"'{slug}' is in the registry of a generation, and not in its files")
 

@@ -10,8 +10,6 @@ from .registry import LASTING, Registry, Settings, Tenant
 
 #: At most so many tenants are named in a sentence.
 _NAMED = 5
-#: Keys that a change of which needs no new app: the dispatcher and the gate have them.
-_OF_THE_DOOR = frozenset({"status"})
 
 
 class Change(NamedTuple):

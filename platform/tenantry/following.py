@@ -210,7 +210,7 @@ class Watcher:
     def _decide(self, sources: Sources) -> Accepted | Rejection | None:
         refused = self._generations.rejection()
         found = decide(self._generations, sources, self._platform.memory, self._check, base=self._platform.registry)
-        if isinstance(found, Rejection) and refused is not None:
+        if isinstance(found, Rejection) and refused is not None and refused.mended is None:
             return None if (found.digest, found.problems) == (refused.digest, refused.problems) else found
         return found
 

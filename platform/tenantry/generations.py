@@ -14,7 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,12 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Files that were refused: by what they are told, when (Unix time), and the mistakes in them."""
+    """Files that were refused: by what they are told, when (Unix time), the mistakes, and when those were mended."""
 
     digest: str
     at: float
     problems: tuple[Problem, ...]
+    mended: float | None = None
 
 
 class Generations:
@@ -84,6 +85,10 @@ class Generations:
                 f"There is no generation {number} to be read ({type(error).__name__}); there are {known}."
             ) from None
 
+    def since(self, number: int) -> float:
+        """Return when a generation was made, in Unix time."""
+        return self._file(number).stat().st_mtime
+
     def numbers(self) -> list[int]:
         """Return the generations that are there, oldest first."""
         return sorted(int(path.stem) for path in self.folder.glob("*.gen") if path.stem.isdigit())
@@ -105,15 +110,23 @@ class Generations:
     def reject(self, digest: str, problems: tuple[Problem, ...]) -> Rejection:
         """Note that files were refused, and why. Only with :meth:`deciding`."""
         rejection = Rejection(digest, time.time(), problems)
-        write_state_file(self._rejected, json.dumps(asdict(rejection)).encode("utf-8", "backslashreplace"))
+        self._note(rejection)
         return rejection
+
+    def mend(self) -> None:
+        """Note that what was refused last is mended. Only with :meth:`deciding`."""
+        if (last := self.rejection()) is not None and last.mended is None:
+            self._note(replace(last, mended=time.time()))
+
+    def _note(self, rejection: Rejection) -> None:
+        write_state_file(self._rejected, json.dumps(asdict(rejection)).encode("utf-8", "backslashreplace"))
 
     def rejection(self) -> Rejection | None:
         """Return the last refusal, whether it was mended since or not; ``None`` if there never was one."""
         found = _read_json(self._rejected)
         try:
             problems = tuple(Problem(**each) for each in found["problems"]) if found else ()
-            return Rejection(found["digest"], found["at"], problems) if found else None
+            return Rejection(found["digest"], found["at"], problems, found["mended"]) if found else None
         except (TypeError, KeyError):
             return None
 

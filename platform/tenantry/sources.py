@@ -42,18 +42,20 @@ class Sources:
 
     :param main: tenants.toml.
     :param stored: what to read instead of the disk.
+    :param draft: a file to read in the place of tenants.toml, as if it were that.
     :ivar texts: what was read, by name.
     :ivar patterns: the names that each pattern of ``include`` has found.
     :ivar kept: TOML with the tables of tenants that the files have lost.
     """
 
-    def __init__(self, main: Path, stored: Stored | None = None) -> None:
+    def __init__(self, main: Path, stored: Stored | None = None, draft: Path | None = None) -> None:
         self.main = main
         self.root = main.parent
         self.texts: dict[str, str] = dict(stored.files) if stored else {}
         self.patterns: dict[str, list[str]] = dict(stored.patterns) if stored else {}
         self.kept = stored.kept if stored else ""
         self._stored = stored
+        self._draft = draft
 
     def read(self, name: str) -> str:
         """Return a file's text.
@@ -63,7 +65,8 @@ class Sources:
         if name == KEPT:
             return self.kept
         if self._stored is None:
-            self.texts[name] = _read(self.root / name)
+            drafted = self._draft is not None and name == self.main.name
+            self.texts[name] = _read(self._draft if drafted else self.root / name)  # type: ignore[arg-type]  # not None
         elif name not in self.texts:
             raise Unreadable("is not among the files that were stored")
         return self.texts[name]

@@ -17,7 +17,9 @@ from .inspect import check, list_tenants, routes, show
 from .keys import keys
 from .outbox import outbox
 from .output import Commands
+from .plan import apply, diff, plan, rollback
 from .provision import provision
+from .status import status
 from .users import users
 from .worker import worker
 
@@ -34,5 +36,21 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, run, shell, worker, outbox, keys, users):
+_COMMANDS = (
+    check,
+    list_tenants,
+    show,
+    routes,
+    status,
+    plan,
+    apply,
+    diff,
+    rollback,
+    provision,
+    run,
+    shell,
+    worker,
+    outbox,
+)
+for command in (*_COMMANDS, keys, users):
     main.add_command(command)
