@@ -20,7 +20,7 @@ from flask.globals import app_ctx, request_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import db, gate, last_good, pages
+from . import db, gate, last_good, pages, suspension
 from .asking import Asking
 from .blueprint_set import BlueprintSet
 from .cache import PlatformCache
@@ -33,6 +33,7 @@ from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .live import LiveApps
+from .memory import Memory
 from .rates import Rates
 from .registry import Registry, Tenant
 from .shared_redis import SharedRedis
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from .jobs.queue import JobQueue
     from .schema_versions import SchemaVersions
-    from .suspension import Streams
     from .tenant_app import TenantApp
 
 log = logging.getLogger("tenantry")
@@ -71,8 +71,11 @@ class Platform:
 
     :param registry: the tenants.
     :param keys: the key ring; the one in the state folder, made if need be, where it is left out.
+    :ivar generation: number of the registry's generation; 0 where it was made from the files as they are.
+    :ivar memory: what was read of the configuration, so that after an edit only what changed is read.
     :ivar dispatcher: finds the tenant of a request.
     :ivar live: the apps that are built.
+    :ivar fronts: the apps, without a database, that make the pages of tenants in maintenance.
     :ivar keys: the key ring.
     :ivar databases: the open SQLite connections.
     :ivar floor_plan: the compiled URL rules that its apps share.
@@ -80,15 +83,19 @@ class Platform:
     :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
     :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
+    :ivar streams: the answers that are being sent while they are made.
     :raises StateError: if the state folder or the key ring cannot be used.
     :raises ImportFailed: if a Redis is named, and the package for it is not installed.
     """
 
     def __init__(self, registry: Registry, keys: KeyRing | None = None) -> None:
         self.registry = registry
+        self.generation = 0
+        self.memory = Memory()
         settings = registry.settings
         make_importable(settings.root)
         self.live = LiveApps(self.build, settings.live_tenants, _report)
+        self.fronts = LiveApps(self._build_front, settings.live_tenants, _report)
         self.keys = keys or KeyRing(settings.key_file)
         self.keys.on_change = self._renew_keys
         self.databases = SqliteDatabases(settings.open_databases)
@@ -98,7 +105,8 @@ class Platform:
         self.redis = SharedRedis(settings.redis) if settings.redis else None
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
-        self.dispatcher = self._make_dispatcher()
+        self.streams = suspension.Streams(self)
+        self.dispatcher = self._make_dispatcher(registry)
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
             # Not -Proto, as [platform] scheme says that. Not -Prefix, as the door is ours to find, and most proxies
@@ -165,8 +173,7 @@ class Platform:
             return app
         self.keys.active()  # so that a rotation reaches extensions too, where nothing is signed by us
         if not app.database.is_there():
-            self.live.drop(app)
-            self.databases.close_idle(app.database)
+            self._give_up(app)
             app = self.live.get(tenant)
         app.sure_until = now + _SURE
         return app
@@ -188,6 +195,43 @@ class Platform:
         with app.internal_context() if in_anothers_request else app.app_context(), db.inside(outer):
             yield app.tenant
 
+    def take_up(self, registry: Registry, generation: int = 0) -> None:
+        """Serve another registry from the next request on. What it leaves as it was keeps its apps.
+
+        Requests that are inside an app which is replaced end there. What only a new process can take up stays as it
+        is; see :data:`~tenantry.registry.LASTING`.
+        """
+        before, registry = self.registry, registry.in_place_of(self.registry)
+        dispatcher = self._make_dispatcher(registry)
+        self.registry, self.dispatcher, self.generation = registry, dispatcher, generation
+        self._scheme = registry.settings.scheme
+        self.live.limit = self.fronts.limit = registry.settings.live_tenants
+        for app in self.live.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self._give_up(app)
+        for app in self.fronts.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self.fronts.drop(app)
+        suspension.follow(self, before)
+
+    def close(self, slugs: Iterable[str]) -> None:
+        """Give up the apps and databases of tenants whose files a command is to move.
+
+        To be called again until the command is done, as requests that are inside give theirs up when they end.
+        """
+        closed = set(slugs)
+        for app in self.live.apps():
+            if app.tenant.slug in closed:
+                self._give_up(app)
+        folders = {self.registry.settings.state_dir / "tenants" / slug for slug in closed}
+        for file in self.databases.idle_files():
+            if Path(file.path).parent in folders:
+                self.databases.close_idle(file)
+
+    def _give_up(self, app: TenantApp) -> None:
+        self.live.drop(app)
+        self.databases.close_idle(app.database)
+
     def build(self, tenant: Tenant) -> TenantApp:
         """Make a tenant's app, past the table of live ones.
 
@@ -195,27 +239,17 @@ class Platform:
         """
         return Context().run(create_app, tenant, platform=self)
 
+    def _build_front(self, tenant: Tenant) -> TenantApp:
+        from .maintenance import make_front
+
+        return Context().run(make_front, self, tenant)
+
     @cached_property
     def schema(self) -> SchemaVersions:
         """The version of tables that the blueprints need. Alembic is imported only when it is asked for."""
         from .schema_versions import SchemaVersions
 
         return SchemaVersions(self.blueprints.folders("migrations"))
-
-    @cached_property
-    def fronts(self) -> LiveApps:
-        """The apps that make the pages of tenants in maintenance. They have no database."""
-        from .maintenance import make_front
-
-        limit = self.registry.settings.live_tenants
-        return LiveApps(lambda tenant: Context().run(make_front, self, tenant), limit, _report)
-
-    @cached_property
-    def streams(self) -> Streams:
-        """The answers that are being sent while they are made."""
-        from .suspension import Streams
-
-        return Streams(self)
 
     @cached_property
     def catalogues(self) -> Catalogues:
@@ -260,13 +294,13 @@ class Platform:
         for app in self.live.apps():
             app.config.from_mapping(secret_keys(app.signer, app.tenant))
 
-    def _make_dispatcher(self) -> Dispatcher:
-        entrances = [Entrance(self, tenant) for tenant in self.registry.served()]
-        settings = self.registry.settings
+    def _make_dispatcher(self, registry: Registry) -> Dispatcher:
+        entrances = [Entrance(self, tenant) for tenant in registry.served()]
+        settings = registry.settings
         in_development = settings.environment == "development"
         own = settings.hosts if isinstance(settings.hosts, tuple) else None
         hosts = {host: entrance for entrance in entrances for host in entrance.tenant.hosts}
-        unknown = _first_look(self.registry) if in_development else pages.NOT_FOUND
+        unknown = _first_look(registry) if in_development else pages.NOT_FOUND
         return Dispatcher(
             Asking(unknown, hosts, own or ()),
             {entrance.tenant.path: entrance for entrance in entrances if entrance.tenant.path},

@@ -19,7 +19,9 @@ from .keys import keys
 from .maintenance import maintenance
 from .outbox import outbox
 from .output import Commands
+from .plan import apply, diff, plan, rollback
 from .provision import provision
+from .status import status
 from .users import users
 from .worker import worker
 
@@ -36,19 +38,23 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (
+_COMMANDS = (
     check,
     list_tenants,
     show,
     hosts,
     routes,
+    status,
+    plan,
+    apply,
+    diff,
+    rollback,
     provision,
     maintenance,
     run,
     shell,
     worker,
     outbox,
-    keys,
-    users,
-):
+)
+for command in (*_COMMANDS, keys, users):
     main.add_command(command)
