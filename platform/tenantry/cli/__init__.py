@@ -12,12 +12,14 @@ import click
 
 from .. import __version__
 from ..factory import CONFIG
+from .backup import backup
 from .develop import run, shell
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
 from .outbox import outbox
 from .output import Commands
 from .provision import provision
+from .restore import restore_tenant
 from .users import users
 from .worker import worker
 
@@ -34,5 +36,19 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, run, shell, worker, outbox, keys, users):
+for command in (
+    check,
+    list_tenants,
+    show,
+    routes,
+    provision,
+    run,
+    shell,
+    worker,
+    outbox,
+    keys,
+    users,
+    backup,
+    restore_tenant,
+):
     main.add_command(command)
