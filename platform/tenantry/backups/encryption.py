@@ -121,7 +121,7 @@ def _beside(work: Callable[[BinaryIO], None], file: BinaryIO) -> Iterator[None]:
 def _raise_first(failed: list[BaseException]) -> None:
     pyrage = _pyrage()
     for error in failed:
-        if isinstance(error, pyrage.DecryptError):
+        if isinstance(error, pyrage.DecryptError) or getattr(error, "errno", 0) is None:  # an OSError that is none
             raise BadKey(
                 f"The archive cannot be decrypted: {error}. It is damaged, or the key is another one."
             ) from None

@@ -21,7 +21,7 @@ from ..files import locked, make_private_folder
 from ..registry import Tenant
 from ..sqlite import DEED_FILE, side_files
 from .manifest import STATE_FOLDERS
-from .sources import copy_files, is_same
+from .sources import copy_files, files_below, is_same
 
 #: The command, as the note names it.
 TASK = "restore"
@@ -38,7 +38,7 @@ def switch(tenant: Tenant, work: Path) -> Path | None:
     :raises StateError: if another process does not give up its database, or another command is at work on it.
     """
     ready = _ready(tenant)
-    os.sync()  # what is moved has to be on the disk, or a crash of the machine would leave names without content
+    _sync(work)
     make_private_folder(ready.parent)
     with closing(tenant.settings, tenant.slug, TASK) as task, _nobody_in(tenant):
         _stage_overlay(tenant, work / "overlay")
@@ -76,6 +76,13 @@ def _exchange(tenant: Tenant, task: Task) -> Path | None:
         replaced.rmdir()
     shutil.rmtree(ready)
     return replaced if replaced.exists() else None
+
+
+def _sync(folder: Path) -> None:
+    """Bring files to the disk before they are moved, or a crash of the machine would leave names without content."""
+    for _, path in files_below(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _move(new: Path, place: Path, aside: Path) -> None:

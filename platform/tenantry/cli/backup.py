@@ -123,7 +123,7 @@ def verify_archives(context: click.Context, archives: tuple[str, ...], identity:
 def opened(archive: str) -> Iterator[BinaryIO]:
     """Open an archive, or standard input for '-'."""
     if archive == "-":
-        yield click.get_binary_stream("stdin")
+        yield sys.stdin.buffer
         return
     try:
         file = open(archive, "rb")  # noqa: SIM115  # it is closed below
@@ -142,7 +142,7 @@ def _write_one(chosen: Sequence[Tenant], tables: dict[str, dict[str, Any]], reci
         raise click.UsageError("Standard output takes one archive: give one slug.")
     if sys.stdout.isatty():
         raise click.UsageError("An archive is no text for a terminal. Send it to a file or a program.")
-    write_backup(chosen[0], tables[chosen[0].slug], click.get_binary_stream("stdout"), recipients)
+    write_backup(chosen[0], tables[chosen[0].slug], sys.stdout.buffer, recipients)
 
 
 def _run_all(run: Any, chosen: Sequence[Tenant], jobs: int) -> dict[str, Backup | Exception]:
