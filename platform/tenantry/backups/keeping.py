@@ -63,7 +63,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            raise StateError(f"There is {path} already, of the same second. Try again.")
+            raise StateError(f"There is {path} already; nothing was changed. Name another file, or try again.")
         draft.replace(path)
         _sync(path.parent)
     finally:

@@ -14,6 +14,7 @@ from .. import __version__
 from ..factory import CONFIG
 from .backup import backup
 from .develop import run, shell
+from .export import export
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
 from .outbox import outbox
@@ -50,5 +51,6 @@ for command in (
     users,
     backup,
     restore_tenant,
+    export,
 ):
     main.add_command(command)
