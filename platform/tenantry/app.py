@@ -13,7 +13,8 @@ from contextvars import Context
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 from flask import has_app_context, has_request_context
 from flask.globals import app_ctx, request_ctx
@@ -32,6 +33,7 @@ from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .live import LiveApps
+from .memory import Memory
 from .rates import Rates
 from .registry import Registry, Tenant
 from .shared_redis import SharedRedis
@@ -69,6 +71,8 @@ class Platform:
 
     :param registry: the tenants.
     :param keys: the key ring; the one in the state folder, made if need be, where it is left out.
+    :ivar generation: number of the registry's generation; 0 where it was made from the files as they are.
+    :ivar memory: what was read of the configuration, so that after an edit only what changed is read.
     :ivar dispatcher: finds the tenant of a request.
     :ivar live: the apps that are built.
     :ivar keys: the key ring.
@@ -84,6 +88,8 @@ class Platform:
 
     def __init__(self, registry: Registry, keys: KeyRing | None = None) -> None:
         self.registry = registry
+        self.generation = 0
+        self.memory = Memory()
         settings = registry.settings
         make_importable(settings.root)
         self.live = LiveApps(self.build, settings.live_tenants, _report)
@@ -96,7 +102,7 @@ class Platform:
         self.redis = SharedRedis(settings.redis) if settings.redis else None
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
-        self.dispatcher = self._make_dispatcher()
+        self.dispatcher = self._make_dispatcher(registry)
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
             # Not -Proto, as [platform] scheme says that. Not -Prefix, as the door is ours to find, and most proxies
@@ -161,8 +167,7 @@ class Platform:
             return app
         self.keys.active()  # so that a rotation reaches extensions too, where nothing is signed by us
         if not app.database.is_there():
-            self.live.drop(app)
-            self.databases.close_idle(app.database)
+            self._give_up(app)
             app = self.live.get(tenant)
         app.sure_until = now + _SURE
         return app
@@ -183,6 +188,40 @@ class Platform:
         in_anothers_request = has_request_context() and request_ctx.app is not app
         with app.internal_context() if in_anothers_request else app.app_context(), db.inside(outer):
             yield app.tenant
+
+    def take_up(self, registry: Registry, generation: int = 0) -> None:
+        """Serve another registry from the next request on. What it leaves as it was keeps its apps.
+
+        Requests that are inside an app which is replaced end there. What only a new process can take up stays as it
+        is; see :data:`~tenantry.registry.LASTING`.
+        """
+        registry = registry.in_place_of(self.registry)
+        dispatcher = self._make_dispatcher(registry)
+        self.registry, self.dispatcher, self.generation = registry, dispatcher, generation
+        self._scheme = registry.settings.scheme
+        self.live.limit = registry.settings.live_tenants
+        for app in self.live.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self._give_up(app)
+
+    def close(self, slugs: Iterable[str]) -> None:
+        """Give up the apps and databases of tenants whose files a command is to move.
+
+        To be called again until the command is done, as requests that are inside give theirs up when they end.
+        """
+        closed = set(slugs)
+        for app in self.live.apps():
+            if app.tenant.slug in closed:
+                self._give_up(app)
+                self.cache.clear(cast(UUID, app.tenant.deed))  # a restored tenant keeps its deed, and has other data
+        folders = {self.registry.settings.state_dir / "tenants" / slug for slug in closed}
+        for file in self.databases.idle_files():
+            if Path(file.path).parent in folders:
+                self.databases.close_idle(file)
+
+    def _give_up(self, app: TenantApp) -> None:
+        self.live.drop(app)
+        self.databases.close_idle(app.database)
 
     def build(self, tenant: Tenant) -> TenantApp:
         """Make a tenant's app, past the table of live ones.
@@ -241,12 +280,12 @@ class Platform:
         for app in self.live.apps():
             app.config.from_mapping(secret_keys(app.signer, app.tenant))
 
-    def _make_dispatcher(self) -> Dispatcher:
-        entrances = [Entrance(self, tenant) for tenant in self.registry.served()]
-        settings = self.registry.settings
+    def _make_dispatcher(self, registry: Registry) -> Dispatcher:
+        entrances = [Entrance(self, tenant) for tenant in registry.served()]
+        settings = registry.settings
         in_development = settings.environment == "development"
         return Dispatcher(
-            _first_look(self.registry) if in_development else pages.NOT_FOUND,
+            _first_look(registry) if in_development else pages.NOT_FOUND,
             {entrance.tenant.path: entrance for entrance in entrances if entrance.tenant.path},
             hosts={host: entrance for entrance in entrances for host in entrance.tenant.hosts},
             path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,

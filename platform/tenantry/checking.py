@@ -19,6 +19,7 @@ from .factory import assemble
 from .keys import Key, KeyRing
 from .registry import Registry, Tenant
 from .schema import PlatformTable
+from .sources import Sources
 from .tenant_app import TenantApp
 from .tomlfile import TomlFile
 
@@ -37,7 +38,7 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
 
 def problems_of(registry: Registry) -> list[Problem]:
     """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
-    file = TomlFile(registry.settings.file, registry.settings.root)
+    file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
     try:
         platform = dry_platform(registry)
     except TenantryError as error:
@@ -55,6 +56,26 @@ def problems_of(registry: Registry) -> list[Problem]:
     return list(found.values())
 
 
+def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
+    """Return what is wrong with the tenants that an edit makes or changes, with the code that this process has.
+
+    :param platform: what is served; nothing of it is changed.
+    :param registry: what the edit would make.
+    """
+    before = platform.registry
+    after = registry.in_place_of(before)
+    changed = [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
+    shapes = {_shape(tenant): tenant for tenant in reversed(changed)}
+    found: dict[Hashable, tuple[Tenant, str, str]] = {}
+    for tenant in reversed(shapes.values()):
+        for owner, key, message in _mistakes(platform, tenant, None):
+            found.setdefault((owner, message), (tenant, key, message))
+    if not found:
+        return []
+    file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
+    return [file.problem_at(_place(file, tenant, key), message) for tenant, key, message in found.values()]
+
+
 def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
     """Return where a key stands that holds for a tenant: in its own table, in [defaults], or in [platform]."""
     if not key:
@@ -63,10 +84,10 @@ def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
     return next((place for place in places if file.has(*place)), places[0])
 
 
-def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable]) -> Iterator[tuple[Hashable, str, str]]:
+def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable] | None) -> Iterator[tuple[Hashable, str, str]]:
     """Give each mistake as its owner, its key and the message.
 
-    :param read: the sets of features whose templates were read already; this one's is added.
+    :param read: the sets of features whose templates were read already; this one's is added. ``None`` reads none.
 
     What is wrong with the platform's blueprints or extensions is told once; what a tenant has of its own, for each.
     """
@@ -77,7 +98,7 @@ def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable]) -> Iterat
         yield "" if key in PlatformTable.model_fields else tenant.slug, key, explain(error)
     else:
         yield from _mistakes_in_languages(platform, tenant)
-        if tenant.features not in read:
+        if read is not None and tenant.features not in read:
             read.add(tenant.features)
             yield from (("", "blueprints", message) for message in _mistakes_in_templates(app))
 

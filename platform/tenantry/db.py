@@ -120,7 +120,7 @@ class UnitOfWork:
         return bool(session.new or session.deleted or session.dirty)
 
     def _make_sure(self) -> None:
-        """Before what was written is kept, look whether the file is still the tenant's, or it would go into a removed one."""
+        """Before something is kept, look whether the file is still the tenant's: SQLite writes into a removed one."""
         if self.mode == "write" and not self.database.is_there():
             raise DatabaseReplaced()
 

@@ -143,6 +143,10 @@ class SqliteDatabases:
         finally:
             connection.close()
 
+    def idle_files(self) -> list[DatabaseFile]:
+        """Return the files to which connections are open that nobody has."""
+        return list(self._by_file)
+
     def close_idle(self, file: DatabaseFile | None = None) -> None:
         """Close the connections that nobody has: those of one file, or all."""
         while file is None and self._idle:

@@ -32,7 +32,8 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class TenantDialect(SQLiteDialect_pysqlite):
-    """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write``, ``deferred``), ``turn`` and ``file``."""
+    """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write`` or ``deferred``), the ``turn`` that
+    its writers wait for, and its ``file``."""
 
     supports_statement_cache = True
 

@@ -19,8 +19,10 @@ from .inspect import check, list_tenants, routes, show
 from .keys import keys
 from .outbox import outbox
 from .output import Commands
+from .plan import apply, diff, plan, rollback
 from .provision import provision
 from .restore import restore_tenant
+from .status import status
 from .users import users
 from .worker import worker
 
@@ -37,20 +39,24 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (
+_COMMANDS = (
     check,
     list_tenants,
     show,
     routes,
+    status,
+    plan,
+    apply,
+    diff,
+    rollback,
     provision,
     run,
     shell,
     worker,
     outbox,
-    keys,
-    users,
     backup,
     restore_tenant,
     export,
-):
+)
+for command in (*_COMMANDS, keys, users):
     main.add_command(command)
