@@ -364,9 +364,7 @@ def test_all_goes_past_failures(platform: Platform, run: Callable[..., Result]) 
     assert rows["acme"]["result"] == "failed"
     assert "Another process holds" in rows["acme"]["reason"]
     assert rows["globex"]["result"] == "created"
-    assert "1 backed up, 1 failed." in run("backup", "create", "acme", "globex").stderr.replace(
-        "2 backed up, 0", "1 backed up, 1"
-    )
+    assert "2 backed up, 0 failed." in run("backup", "create", "acme", "globex").stderr
 
 
 def test_what_is_kept_is_ours_alone(platform: Platform, run: Callable[..., Result], tmp_path: Path) -> None:

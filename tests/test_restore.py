@@ -357,6 +357,7 @@ def test_archives_of_hostile_people(platform: Platform, run: Callable[..., Resul
             + b"\0" * 65536
         ),
     ],
+    ids=["nothing", "text", "packed nothing", "zeros", "packed text", "an empty file", "a huge header"],
 )
 def test_what_is_no_archive(platform: Platform, run: Callable[..., Result], made: bytes) -> None:
     done = run("restore", "-", input=made)
