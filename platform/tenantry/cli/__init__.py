@@ -12,7 +12,9 @@ import click
 
 from .. import __version__
 from ..factory import CONFIG
+from .backup import backup
 from .develop import run, shell
+from .export import export
 from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
@@ -21,6 +23,7 @@ from .outbox import outbox
 from .output import Commands
 from .plan import apply, diff, plan, rollback
 from .provision import provision
+from .restore import restore_tenant
 from .status import status
 from .users import users
 from .worker import worker
@@ -55,6 +58,9 @@ _COMMANDS = (
     shell,
     worker,
     outbox,
+    backup,
+    restore_tenant,
+    export,
 )
 for command in (*_COMMANDS, keys, users):
     main.add_command(command)
