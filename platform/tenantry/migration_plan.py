@@ -1,0 +1,109 @@
+"""The plan of a migration: what each revision does to the tables, found out once on a database in memory.
+
+A revision that only adds can be applied while older code serves the tenant, as that code does not notice. Of any other,
+older code must keep its hands off.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from alembic.script import Script
+from sqlalchemy import StaticPool, create_engine
+
+from .revision_notes import Note
+from .structure import Structure, read_structure, tables_of, what_breaks_older_code
+
+if TYPE_CHECKING:
+    from .schema_versions import SchemaVersions
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one revision does.
+
+    :ivar follows: the revisions that it needs.
+    :ivar breaks: in words, what of it is no mere addition; empty where older code can go on.
+    :ivar file: where it stands.
+    :ivar structure: the tables once it has run.
+    :ivar made: names of the tables that it made.
+    """
+
+    revision: str
+    follows: tuple[str, ...]
+    breaks: tuple[str, ...]
+    file: Path
+    structure: Structure = field(repr=False)
+    made: frozenset[str]
+
+    @property
+    def additive(self) -> bool:
+        """Whether it only adds to the tables."""
+        return not self.breaks
+
+    @property
+    def note(self) -> Note:
+        """What a database is to note of it."""
+        return Note(self.follows, self.additive)
+
+
+def plan_steps(schema: SchemaVersions) -> dict[str, Step]:
+    """Run all revisions on a database in memory, and return what each does, in the order in which they ran."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    scripts = {script.revision: script for script in schema.scripts()}
+    steps: dict[str, Step] = {}
+    with engine.connect() as connection, connection.begin():
+        raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        watch = _Watch(raw)
+
+        def note(name: str) -> None:
+            script, before, after = scripts[name], watch.before, read_structure(raw)
+            breaks = (*_said(script), *what_breaks_older_code(before, after), *watch.changed_rows())
+            made = tables_of(after) - tables_of(before)
+            steps[name] = Step(name, _follows(schema, script), breaks, Path(script.path), after, made)
+            watch.begin(after)
+
+        schema.run(connection, note)
+    engine.dispose()
+    return steps
+
+
+def _said(script: Script) -> list[str]:
+    """Return what the author says: rows that are changed in Python are not seen in an empty database."""
+    return ["its file says so"] if getattr(script.module, "additive", True) is False else []
+
+
+def _follows(schema: SchemaVersions, script: Script) -> tuple[str, ...]:
+    found: list[str] = []
+    for names in (script.down_revision, script.dependencies):
+        for name in (names,) if isinstance(names, str) else names or ():
+            found += [each.revision for each in schema.script.get_revisions(name) if each]
+    return tuple(dict.fromkeys(found))
+
+
+class _Watch:
+    """Sees which columns of old tables are written, as what they hold may mean something to older code."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.begin(frozenset())
+        raw.set_authorizer(self._look)
+
+    def begin(self, structure: Structure) -> None:
+        self.before = structure
+        self._written: set[tuple[str, str]] = set()
+
+    def _look(self, action: int, first: Any, second: Any, *_: Any) -> int:
+        if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+            self._written.add((first, second or ""))
+        return sqlite3.SQLITE_OK
+
+    def changed_rows(self) -> list[str]:
+        """Return in words which old rows were changed."""
+        tables = tables_of(self.before)
+        columns = {(part.table, part.name) for part in self.before if part.kind == "column"}
+        changed = {f"rows of {table} are changed" for table, name in self._written if (table, name) in columns}
+        deleted = {f"rows of {table} are deleted" for table, name in self._written if not name and table in tables}
+        return sorted(changed | deleted)
