@@ -148,7 +148,7 @@ def furnish(app: TenantApp, deed: deeds.Deed) -> None:
 def provision(platform: Platform, tenant: Tenant) -> str:
     """Do all of it for one tenant, as ``tenantry provision`` does. Return what was done, in one word."""
     created = create_database(platform, tenant)
-    updated = not created and update_database(platform.schema, platform.databases, tenant) is not None
+    updated = not created and update_database(platform.schema, platform.databases, tenant)
     if created or updated or not take_possession(platform, tenant).deed.furnished:
         platform.build(tenant)
     return "created" if created else "updated" if updated else "ready"

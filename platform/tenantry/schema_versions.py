@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, column, select, table, text
+from sqlalchemy import Connection, Select, column, select, table, text
 from sqlalchemy.exc import OperationalError
 
 from . import revision_notes
@@ -35,7 +35,7 @@ _ONE_AT_A_TIME = threading.Lock()
 HOME = Path(__file__).parent / "migrations"
 
 #: The versions that a database has: the table in which Alembic notes them, under the name that it documents.
-_VERSIONS = select(column("version_num")).select_from(table("alembic_version"))
+_VERSIONS: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
 
 
 class SchemaVersions:

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from .holding import database_of, deed_file, held
@@ -28,15 +27,8 @@ NOTICED = 1.2
 _PATIENCE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What was done to one tenant's tables: the revisions that were applied, in order."""
-
-    applied: tuple[str, ...]
-
-
-def update_database(schema: SchemaVersions, databases: SqliteDatabases, tenant: Tenant) -> Update | None:
-    """Bring a tenant's tables to the newest version. Return what was done; ``None`` if there was nothing to do.
+def update_database(schema: SchemaVersions, databases: SqliteDatabases, tenant: Tenant) -> list[str]:
+    """Bring a tenant's tables to the newest version. Return the revisions that were applied, in order.
 
     :raises StateError: if it has revisions that there are none of here.
     """
@@ -46,7 +38,7 @@ def update_database(schema: SchemaVersions, databases: SqliteDatabases, tenant: 
 
 def update_held(
     schema: SchemaVersions, databases: SqliteDatabases, tenant: Tenant, *, is_closed: bool = False
-) -> Update | None:
+) -> list[str]:
     """Do the same for a tenant that is held already.
 
     :param is_closed: whether the workers have let go of it.
@@ -55,13 +47,13 @@ def update_held(
         pending = schema.pending(connection)
         connection.rollback()  # the upgrade begins by itself, and writes
         if not pending:
-            return None
+            return []
         if not is_closed and not all(step.additive for step in pending):
             _close(tenant)
             time.sleep(NOTICED)
         connection.info["mode"] = "write"
         cast(Any, connection.connection.dbapi_connection).execute(f"PRAGMA busy_timeout = {_PATIENCE}")
-        return Update(tuple(schema.upgrade(connection)))
+        return schema.upgrade(connection)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from ..factory import CONFIG
 from .develop import run, shell
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .migrate import migrate
 from .outbox import outbox
 from .output import Commands
 from .provision import provision
@@ -34,5 +35,5 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, run, shell, worker, outbox, keys, users):
+for command in (check, list_tenants, show, routes, provision, migrate, run, shell, worker, outbox, keys, users):
     main.add_command(command)
