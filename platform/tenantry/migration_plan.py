@@ -94,9 +94,14 @@ class _Watch:
     def begin(self, structure: Structure) -> None:
         self.before = structure
         self._written: set[tuple[str, str]] = set()
+        self._dropped = ""
 
     def _look(self, action: int, first: Any, second: Any, *_: Any) -> int:
-        if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+        if action == sqlite3.SQLITE_DROP_TABLE:
+            self._dropped = first  # next SQLite asks whether its rows may be deleted
+        elif action == sqlite3.SQLITE_DELETE and first == self._dropped:
+            self._dropped = ""
+        elif action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
             self._written.add((first, second or ""))
         return sqlite3.SQLITE_OK
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -171,7 +172,7 @@ class SchemaVersions:
 
     @cached_property
     def _config(self) -> Config:
-        config = Config()
+        config = Config(cmd_opts=Namespace(quiet=True))
         config.set_main_option("script_location", str(HOME).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         config.set_main_option("file_template", "%%(rev)s")

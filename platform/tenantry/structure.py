@@ -149,16 +149,13 @@ def what_breaks_older_code(before: Structure, after: Structure) -> list[str]:
 
     Additions are tables, columns that may be left out, indexes that allow what was allowed, and keys of new columns.
     """
-    added, old = differences_by_key(before, after)
-    return sorted([*old, *(f"{part} is new" for part in added if not _is_harmless(part, before))])
-
-
-def differences_by_key(before: Structure, after: Structure) -> tuple[list[Part], list[str]]:
-    """Return the parts that are new, and in words the old ones that are gone or changed."""
-    keys = {part[:3] for part in before}
-    still = {part[:3] for part in after}
+    old, still = {part[:3] for part in before}, {part[:3] for part in after}
     gone = [f"{part} {'is changed' if part[:3] in still else 'is gone'}" for part in before - after]
-    return [part for part in after - before if part[:3] not in keys], gone
+    added = [part for part in after - before if part[:3] not in old and not _is_harmless(part, before)]
+    return sorted([*gone, *(f"{part} is new{_WHY.get(part.kind, '')}" for part in added)])
+
+
+_WHY = {"column": " and has to be filled in", "index": " and allows less than before"}
 
 
 def _is_harmless(part: Part, before: Structure) -> bool:

@@ -19,6 +19,7 @@ from .migrate import migrate
 from .outbox import outbox
 from .output import Commands
 from .provision import provision
+from .revision import revision
 from .users import users
 from .worker import worker
 
@@ -35,5 +36,8 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-for command in (check, list_tenants, show, routes, provision, migrate, run, shell, worker, outbox, keys, users):
+_FOR_TENANTS = (check, list_tenants, show, routes, provision, migrate, users, outbox)
+_FOR_ALL = (revision, run, shell, worker, keys)
+
+for command in (*_FOR_TENANTS, *_FOR_ALL):
     main.add_command(command)

@@ -149,7 +149,9 @@ class Ledger:
 
     def _who(self) -> str:
         run = next((run for run in self.runs(1) if run.outcome == "running"), None)
-        whom = f"Process {run.pid} has been migrating since {run.began} UTC" if run else "Another process is migrating"
+        whom = "Another process is migrating, or writing a revision"
+        if run:
+            whom = f"Process {run.pid} has been migrating since {run.began} UTC"
         return f"{whom}, and two at once would be in each other's way. Wait for it: tenantry migrate --report"
 
     def _open(self) -> sqlite3.Connection:

@@ -74,7 +74,10 @@ def open_readable(file: Path) -> sqlite3.Connection:
 
     :raises sqlite3.Error: if it cannot be opened.
     """
-    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, isolation_level=None)
+    # Not mode=ro: such a connection makes the files of the write-ahead log, too, but does not remove them.
+    connection = sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[tuple[str, ...]]:

@@ -71,6 +71,6 @@ def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledge
         if found.reason:
             reasons[slug] = found.reason
     chosen = {tenant.slug for tenant in tenants}
-    failed = {slug: why for slug, why in ledger.failures().items() if slug in chosen - current}
+    failed = {slug: why for slug, why in ledger.failures().items() if slug in chosen - current - set(reasons)}
     versions = tuple((*key, count) for key, count in counts.most_common())
     return Report(tuple(sorted(schema.heads)), versions, slugs, reasons, failed, differing, tuple(ledger.runs()))
