@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 
 from . import revision_notes
 from .db import Model
-from .errors import StateError
+from .errors import StateError, TenantryError, explain
 from .mail import outbox as _outbox  # noqa: F401  # its table is one of Tenantry's own, whoever imports it
 from .migration_plan import Step, plan_steps
 from .revision_notes import Note
@@ -147,6 +147,19 @@ class SchemaVersions:
         :raises Exception: whatever a revision raises.
         """
         return plan_steps(self)
+
+    def plan(self) -> Mapping[str, Step]:
+        """Return :attr:`steps`, for an operator.
+
+        :raises StateError: if a revision fails.
+        """
+        try:
+            return self.steps
+        except TenantryError:
+            raise
+        except Exception as error:
+            said = f"A revision fails on an empty database, so no tenant was touched: {explain(error)}"
+            raise StateError(said) from error
 
     @cached_property
     def script(self) -> ScriptDirectory:

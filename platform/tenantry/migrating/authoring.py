@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import StaticPool, Table, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..db import Model
 from ..errors import BadSetup, explain
@@ -43,7 +45,7 @@ def write_revision(platform: Platform, blueprint: str, words: str) -> Written | 
     """Write the next revision of a blueprint. Return ``None`` where its tables are as its models say.
 
     :param words: what it does, for its first line.
-    :raises BadSetup: if there is no such blueprint, or its revisions have no one end.
+    :raises BadSetup: if there is no such blueprint, its revisions have no one end, or its models do not fit together.
     """
     package, home = platform.blueprints.package_of(blueprint)
     for module in platform.blueprints.modules():
@@ -59,6 +61,7 @@ def write_revision(platform: Platform, blueprint: str, words: str) -> Written | 
         return Written(file, (), explain(error))
     if step.breaks:
         said = f"It does more than add to the tables: {', '.join(step.breaks)}. See docs/operating.md, Migrations."
+        said = textwrap.fill(said, 118)
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace('"""\n', f'\n\n{said}\n"""\n', 1), encoding="utf-8")
     return Written(file, step.breaks)
@@ -69,7 +72,7 @@ class _Author:
         self._schema, self._blueprint, self._folder = schema, blueprint, folder
         if (folder / "env.py").exists():
             raise BadSetup(f"{folder} has an env.py, so it is the home of an application's own Alembic: use that one.")
-        self._steps: Mapping[str, Step] = schema.steps
+        self._steps: Mapping[str, Step] = schema.plan()
         self._own = [step for step in self._steps.values() if step.file.parent == folder]
         last = list(self._steps.values())[-1].structure
         made = {table for step in self._own for table in step.made}
@@ -85,7 +88,11 @@ class _Author:
             self._schema.run(connection, lambda revision: None)
             options = {"target_metadata": Model.metadata, "include_object": self._is_ours, "render_as_batch": True}
             context = MigrationContext.configure(connection, opts=options)
-            return produce_migrations(context, Model.metadata), context
+            try:
+                return produce_migrations(context, Model.metadata), context
+            except SQLAlchemyError as error:
+                said = f"The models cannot be compared with the tables: {explain(error)}"
+                raise BadSetup(said) from error
 
     def _is_ours(self, thing: Any, name: str | None, kind: str, *_: Any) -> bool:
         return (name if kind == "table" else thing.table.name) in self._tables
@@ -117,7 +124,7 @@ class _Author:
     def _head(self) -> str | None:
         """Return the last of the blueprint's own revisions; ``None`` if it has none yet."""
         followed = {name for step in self._own for name in step.follows}
-        ends = [step.revision for step in self._own if step.revision not in followed]
+        ends = sorted(step.revision for step in self._own if step.revision not in followed)
         if len(ends) > 1:
             raise BadSetup(
                 f"The revisions of '{self._blueprint}' have {len(ends)} ends: {', '.join(ends)}. Let one follow the "

@@ -53,9 +53,9 @@ class Report:
 def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledger) -> Report:
     """Look at all of the tenants. Nothing is written.
 
-    :raises Exception: whatever a revision raises on an empty database.
+    :raises StateError: if a revision fails on an empty database.
     """
-    wanted = list(schema.steps.values())[-1].structure
+    wanted = list(schema.plan().values())[-1].structure
     slugs: dict[str, list[str]] = {state: [] for state in ("missing", "behind", "newer", "unknown", "broken")}
     counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
     reasons, differing, current = dict[str, str](), dict[str, list[str]](), set[str]()

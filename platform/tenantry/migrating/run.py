@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import StateError, TenantryError, explain
 from .ledger import Ledger, Result
 from .looking import Found, look_at
 from .pool import Pool
@@ -74,13 +73,9 @@ def make_plan(schema: SchemaVersions, tenants: Sequence[Tenant]) -> Plan:
     """
     found = tuple(look_at(schema, tenants))
     behind = {each.versions for each in found if each.state == "behind"}
-    try:
-        return Plan(found, {versions: schema.pending_from(versions, dict) for versions in behind})
-    except TenantryError:
-        raise
-    except Exception as error:
-        said = f"A revision fails on an empty database, so no tenant was touched: {explain(error)}"
-        raise StateError(said) from error
+    if behind:
+        schema.plan()
+    return Plan(found, {versions: schema.pending_from(versions, dict) for versions in behind})
 
 
 def carry_out(
