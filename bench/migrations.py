@@ -127,6 +127,7 @@ def _use_revisions(folder: Path, count: int) -> None:
 def _state(folder: Path) -> Iterator[None]:
     """Put the tenants back to the first revision, for one side."""
     copytree(folder / "kept", folder / "var")
+    os.sync()  # or the first to wait for the disk would wait for all of these copies
     try:
         yield
     finally:

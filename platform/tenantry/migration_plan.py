@@ -7,9 +7,10 @@ older code must keep its hands off.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from alembic.script import Script
 from sqlalchemy import StaticPool, create_engine
@@ -28,7 +29,6 @@ class Step:
     :ivar follows: the revisions that it needs.
     :ivar breaks: in words, what of it is no mere addition; empty where older code can go on.
     :ivar file: where it stands.
-    :ivar structure: the tables once it has run.
     :ivar made: names of the tables that it made.
     """
 
@@ -36,7 +36,6 @@ class Step:
     follows: tuple[str, ...]
     breaks: tuple[str, ...]
     file: Path
-    structure: Structure = field(repr=False)
     made: frozenset[str]
 
     @property
@@ -50,8 +49,19 @@ class Step:
         return Note(self.follows, self.additive)
 
 
-def plan_steps(schema: SchemaVersions) -> dict[str, Step]:
-    """Run all revisions on a database in memory, and return what each does, in the order in which they ran."""
+class Plan(NamedTuple):
+    """What all revisions do.
+
+    :ivar steps: by name, in the order in which they were run.
+    :ivar structure: the tables of a new database, once all have run.
+    """
+
+    steps: Mapping[str, Step]
+    structure: Structure
+
+
+def make_plan(schema: SchemaVersions) -> Plan:
+    """Run all revisions on a database in memory, and find out what each does."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
     scripts = {script.revision: script for script in schema.scripts()}
     steps: dict[str, Step] = {}
@@ -63,12 +73,12 @@ def plan_steps(schema: SchemaVersions) -> dict[str, Step]:
             script, before, after = scripts[name], watch.before, read_structure(raw)
             breaks = (*_said(script), *what_breaks_older_code(before, after), *watch.changed_rows())
             made = tables_of(after) - tables_of(before)
-            steps[name] = Step(name, _follows(schema, script), breaks, Path(script.path), after, made)
+            steps[name] = Step(name, _follows(schema, script), breaks, Path(script.path), made)
             watch.begin(after)
 
         schema.run(connection, note)
     engine.dispose()
-    return steps
+    return Plan(steps, watch.before)
 
 
 def _said(script: Script) -> list[str]:

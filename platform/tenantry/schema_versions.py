@@ -27,7 +27,7 @@ from . import revision_notes
 from .db import Model
 from .errors import StateError, TenantryError, explain
 from .mail import outbox as _outbox  # noqa: F401  # its table is one of Tenantry's own, whoever imports it
-from .migration_plan import Step, plan_steps
+from .migration_plan import Plan, Step, make_plan
 from .revision_notes import Note
 
 #: While it runs, Alembic keeps its connection in variables of the process, so two threads would mix two tenants.
@@ -138,28 +138,30 @@ class SchemaVersions:
         """
         _ = self.heads  # reading them is the check; an assert would not run under -O
 
-    @cached_property
+    @property
     def steps(self) -> Mapping[str, Step]:
         """What each revision does to the tables, by its name, in an order in which they can be applied.
 
-        All are run once, on a database of their own in memory, and the tables compared after each.
-
         :raises Exception: whatever a revision raises.
         """
-        return plan_steps(self)
+        return self._plan.steps
 
-    def plan(self) -> Mapping[str, Step]:
-        """Return :attr:`steps`, for an operator.
+    def plan(self) -> Plan:
+        """Return what all revisions do, for an operator.
 
-        :raises StateError: if a revision fails.
+        :raises StateError: if one fails.
         """
         try:
-            return self.steps
+            return self._plan
         except TenantryError:
             raise
         except Exception as error:
             said = f"A revision fails on an empty database, so no tenant was touched: {explain(error)}"
             raise StateError(said) from error
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return make_plan(self)
 
     @cached_property
     def script(self) -> ScriptDirectory:

@@ -72,14 +72,12 @@ class _Author:
         self._schema, self._blueprint, self._folder = schema, blueprint, folder
         if (folder / "env.py").exists():
             raise BadSetup(f"{folder} has an env.py, so it is the home of an application's own Alembic: use that one.")
-        self._steps: Mapping[str, Step] = schema.plan()
+        self._steps: Mapping[str, Step] = schema.plan().steps
         self._own = [step for step in self._steps.values() if step.file.parent == folder]
-        last = list(self._steps.values())[-1].structure
         made = {table for step in self._own for table in step.made}
         #: The blueprint's models, and what its revisions have made; what is FTS5's is nobody's model.
         self._models = [table for table in _models_of(package) if isinstance(table, Table)]
-        hidden = {table for table in made if any(table.startswith(name) for name in virtual_tables_of(last))}
-        self._tables = {table.name for table in self._models} | made - hidden
+        self._tables = {table.name for table in self._models} | made - virtual_tables_of(schema.plan().structure)
 
     def compare(self) -> tuple[MigrationScript, MigrationContext]:
         """Compare the models with the tables of a new database."""

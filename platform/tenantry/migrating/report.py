@@ -55,7 +55,7 @@ def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledge
 
     :raises StateError: if a revision fails on an empty database.
     """
-    wanted = list(schema.plan().values())[-1].structure
+    wanted = schema.plan().structure
     slugs: dict[str, list[str]] = {state: [] for state in ("missing", "behind", "newer", "unknown", "broken")}
     counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
     reasons, differing, current = dict[str, str](), dict[str, list[str]](), set[str]()
