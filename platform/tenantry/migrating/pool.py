@@ -70,7 +70,7 @@ class Pool:
 
     def _start(self) -> _Hand:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=main, args=(theirs, *self._arguments), daemon=True)
+        process = self._context.Process(target=main, args=(theirs, *self._arguments))
         process.start()
         theirs.close()  # so that the pipe ends when the process does
         return _Hand(process, ours)
