@@ -76,7 +76,7 @@ def run(tenants: int = TENANTS, rounds: int = ROUNDS) -> dict[str, Any]:
     result = {
         "load_average_before": load_before,
         "tenants": tenants,
-        "processes": os.cpu_count(),
+        "processes": 2 * (os.cpu_count() or 1),
         "seconds": times,
         "ratios": {case: ratios(times["tenantry"][case], times["loop"][case]) for case in times["loop"]},
     }

@@ -22,6 +22,8 @@ from .output import as_json, load_platform, print_json, print_table
 
 #: So many tenants are named for each thing that is wrong; ``--json`` names all.
 _NAMED = 20
+#: Twice as many processes as processors, as half of the time they wait for the disk.
+_JOBS = min(2 * (os.cpu_count() or 1), 64)
 _STATES = {
     "current": "current",
     "behind": "behind",
@@ -36,7 +38,7 @@ _STATES = {
 @click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 @click.option("--all", "everyone", is_flag=True, help="Every tenant that is not archived.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="processors", help="Processes."
+    "--jobs", type=click.IntRange(1, 64), default=_JOBS, show_default="two for each processor", help="Processes."
 )
 @click.option(
     "--canary", type=click.IntRange(0), default=0, metavar="K", help="So many first; if one fails, no others."
