@@ -19,11 +19,13 @@ from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
 from .maintenance import maintenance
+from .migrate import migrate
 from .outbox import outbox
 from .output import Commands
 from .plan import apply, diff, plan, rollback
 from .provision import provision
 from .restore import restore_tenant
+from .revision import revision
 from .status import status
 from .users import users
 from .worker import worker
@@ -53,6 +55,8 @@ _COMMANDS = (
     diff,
     rollback,
     provision,
+    migrate,
+    revision,
     maintenance,
     run,
     shell,
