@@ -51,7 +51,7 @@ def update_held(
         if not is_closed and not all(step.additive for step in pending):
             _close(tenant)
             time.sleep(NOTICED)
-        connection.info["mode"] = "write"
+        connection.info.update({"mode": "write", "file": database_of(tenant)})
         raw = cast(Any, connection.connection.dbapi_connection)
         raw.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         # The disk is waited for once, when the connection closes. Should the power fail before, the tenant is behind
