@@ -2,7 +2,7 @@
 
 import os
 
-from tenantry.serving import announce, check_before_reload, check_before_start
+from tenantry.serving import announce, check_before_reload, check_before_start, follow
 
 wsgi_app = "wsgi:application"
 bind = [f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"]
@@ -40,3 +40,7 @@ def when_ready(server):
 
 def on_reload(server):
     check_before_reload(server)
+
+
+def post_worker_init(worker):
+    follow(worker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import accounts, api, build, databases, dispatch, instructions, memory, migrations, pages, report, scale
+from . import accounts, api, build, databases, dispatch, edits, instructions, memory, migrations, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -19,6 +19,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "migrations": migrations.run,
     "accounts": accounts.run,
     "api": api.run,
+    "edits": edits.run,
 }
 
 

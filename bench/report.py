@@ -20,6 +20,7 @@ _SECTIONS = (
     "migrations",
     "accounts",
     "api",
+    "edits",
 )
 
 _TITLE = """\

@@ -19,6 +19,7 @@ from tenantry.loading import load
 from tenantry.registry import Registry
 from tenantry.schema import OWNED_CONFIG, PlatformTable, TenantTable, json_schema
 from tenantry.schema_docs import markdown
+from tenantry.sources import Sources
 from tenantry.testing import client_of, make_platform
 
 Write = Callable[[str, str], Path]
@@ -261,6 +262,6 @@ def test_every_variable_that_is_read_is_documented() -> None:
 
 def test_the_operators_toml_is_valid(tmp_path: Path) -> None:
     (tmp_path / "tenants.toml").write_text(blocks("docs/operating.md", "toml")[0] + '[tenants.a]\npath = "/a"\n')
-    _, tenants, problems = load(tmp_path / "tenants.toml", "production")
+    _, tenants, problems = load(Sources(tmp_path / "tenants.toml"), "production")
     assert problems == []
     assert list(tenants) == ["a"]

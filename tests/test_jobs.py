@@ -31,7 +31,6 @@ from tenantry.jobs.calls import Call
 from tenantry.jobs.queue import JobQueue
 from tenantry.jobs.running import MOST_MISSING
 from tenantry.jobs.storages import LEASE, MARK
-from tenantry.jobs.watch import Watch
 from tenantry.mail.delivery import deliver
 from tenantry.registry import Registry
 from tenantry.testing import client_of, make_platform, run_jobs
@@ -148,6 +147,11 @@ def replace_in_toml(platform: Platform, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     edit(file, text.replace(old, new))
+
+
+def take_up(platform: Platform) -> None:
+    """Let a platform have what its file says now, as a follower does."""
+    platform.take_up(Registry.from_file(platform.registry.settings.file))
 
 
 def set_status(platform: Platform, slug: str, status: str) -> None:
@@ -370,12 +374,12 @@ def test_a_tenant_that_is_not_active_is_waited_for(kept: Platform, shop: Any, ca
     good = kept.registry.settings.file.read_text()
     for status in ("suspended", "maintenance", "read-only"):
         set_status(kept, "acme", status)
-        kept.queue.watch.look(at_once=True)
+        take_up(kept)
         assert work_off(kept.queue, later=61) == 1
         edit(kept.registry.settings.file, good)
     assert shop.ran == []
     assert work_off(kept.queue) == 0
-    kept.queue.watch.look(at_once=True)
+    take_up(kept)
     assert work_off(kept.queue, later=61) == 1
     assert shop.ran == [("acme", ("waiting",), {})]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -388,6 +392,7 @@ def test_a_job_of_a_tenant_that_is_gone_is_dropped_and_told(
     enqueue(kept, "acme", shop.note, "secret order")
     if how == "archived":
         set_status(kept, "acme", "archived")
+        take_up(kept)
     else:
         kept.databases.close_idle()
         shutil.rmtree(kept.registry["acme"].state)
@@ -420,11 +425,10 @@ def wait_for_missing(queue: JobQueue, most: int = 5000) -> list[float]:
 
 
 def test_a_job_of_a_tenant_that_is_taken_out_waits_for_a_day_and_is_dropped(
-    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Watch, "look", lambda self, at_once=False: None)
     enqueue(kept, "acme", shop.note, "secret order")
-    kept.queue.watch.platform = Platform(Registry(kept.registry.settings, {}), kept.keys)
+    kept.take_up(Registry(kept.registry.settings, {}))
     pauses = wait_for_missing(kept.queue)
     assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert 23 * 3600 < sum(pauses) < 25 * 3600
@@ -436,30 +440,24 @@ def test_a_job_of_a_tenant_that_is_taken_out_waits_for_a_day_and_is_dropped(
     assert (kept.queue.pending_count(), kept.queue.scheduled_count()) == (0, 0)
 
 
-def test_a_file_that_is_half_written_costs_no_job(kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture) -> None:
-    watch, file = kept.queue.watch, kept.registry.settings.file
-    whole = file.read_text()
-    half = whole.partition("[tenants.globex]")[0]
+def test_a_tenant_that_is_missing_for_a_moment_loses_no_job(
+    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = kept.registry
     enqueue(kept, "globex", shop.note, "globex's")
-    edit(file, half, ago=0)
-    watch.look(at_once=True)
-    assert "globex" in watch.platform.registry  # as the file was changed just now
-    edit(file, half)  # but it may take its time
-    watch.look(at_once=True)
-    assert "globex" not in watch.platform.registry
+    kept.take_up(Registry(whole.settings, {"acme": whole["acme"]}))
     assert work_off(kept.queue) == 1
     assert shop.ran == []
-    edit(file, whole)
+    kept.take_up(whole)
     assert work_off(kept.queue, later=2) == 1
     assert shop.ran == [("globex", ("globex's",), {})]
     assert "was dropped" not in caplog.text
-    watch.platform.databases.close_idle()
 
 
 def test_a_wait_for_a_tenant_that_is_not_active_is_no_wait_for_one_that_is_gone(kept: Platform, shop: Any) -> None:
     enqueue(kept, "acme", shop.note)
     set_status(kept, "acme", "suspended")
-    kept.queue.watch.look(at_once=True)
+    take_up(kept)
     task = kept.queue.dequeue() or pytest.fail("it is not there")
     task.args[0]["missing"] = MOST_MISSING - 1
     kept.queue.execute(task)
@@ -767,81 +765,28 @@ def test_a_job_that_could_not_be_put_back_is_not_lost(
 
 
 def test_a_tenant_that_was_added_a_moment_ago_has_its_jobs_run(kept: Platform, shop: Any) -> None:
-    kept.queue.watch.look()
     file = kept.registry.settings.file
     edit(file, file.read_text() + '\n[tenants.umbrella]\npath = "/umbrella"\n')
+    kept.queue.look = lambda: take_up(kept)
     other = Platform.from_file(file)
     other.queue = kept.queue
     enqueue(other, "umbrella", shop.note, "new")
     assert work_off(kept.queue) == 1
     assert shop.ran == [("umbrella", ("new",), {})]
     other.databases.close_idle()
-    kept.queue.watch.platform.databases.close_idle()
 
 
-def test_a_broken_edit_leaves_the_old_configuration_in_force(
-    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    kept.queue.watch.look()
-    edit(kept.registry.settings.file, "[[[")
-    for _ in range(3):
-        kept.queue.watch.look(at_once=True)
-        enqueue(kept, "acme", shop.note)
-        assert work_off(kept.queue) == 1
-    assert len(shop.ran) == 3
-    assert caplog.text.count("The worker goes on with the configuration of before") == 1
-
-
-def test_included_files_are_watched_too(tmp_path: Path, tenants_toml: str, shop: Any) -> None:
-    platform = make_platform(tmp_path, tenants_toml.replace("[platform]", '[platform]\ninclude = ["more/*.toml"]'))
-    watch = platform.queue.watch
-    edit(tmp_path / "tenants.toml", (tmp_path / "tenants.toml").read_text())
-    (tmp_path / "more").mkdir()
-    watch.look()
-    edit(tmp_path / "more" / "a.toml", '[tenants.extra]\npath = "/extra"\n')
-    watch.look(at_once=True)
-    assert "extra" in watch.platform.registry
-    assert watch.platform.queue is platform.queue
-    platform.queue.storage.close()
-
-
-def test_another_state_folder_needs_a_restart(kept: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    kept.queue.watch.look()
-    replace_in_toml(kept, "[platform]", '[platform]\nstate_dir = "elsewhere"')
-    kept.queue.watch.look(at_once=True)
-    assert kept.queue.watch.platform is kept
-    assert "Restart the worker" in caplog.text
-    assert "The configuration has changed" not in caplog.text
-
-
-def test_what_an_edit_has_left_alone_stays_and_the_log_names_who_came_and_went(
-    kept: Platform, shop: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_jobs_go_on_with_the_apps_that_an_edit_has_left_alone(kept: Platform, shop: Any) -> None:
     for slug in ("acme", "globex"):
         enqueue(kept, slug, shop.note, slug)
-    watch, acme, globex = kept.queue.watch, kept.tenant_app("acme"), kept.tenant_app("globex")
-    more = "".join(f'[tenants.t{number}]\npath = "/t{number}"\n' for number in range(10))
-    replace_in_toml(kept, 'path = "/globex"', f'path = "/globex"\ntitle = "New"\n{more}')
-    watch.look(at_once=True)
-    new = watch.platform
-    assert new is not kept
-    assert (new.redis, new.cache, new.floor_plan) == (kept.redis, kept.cache, kept.floor_plan)
-    assert (new.template_code, new.queue) == (kept.template_code, kept.queue)
-    assert new.tenant_app("acme") is acme
-    assert acme.platform is new
-    assert acme.source is new.registry["acme"]
-    assert new.tenant_app("globex") is not globex
-    assert new.tenant_app("globex").url_map_class is globex.url_map_class
-    assert "there are 12 tenants now; new: t0, t1, t2, t3, t4, t5, t6, t7, …." in caplog.text
+    acme, globex = kept.tenant_app("acme"), kept.tenant_app("globex")
+    replace_in_toml(kept, 'path = "/globex"', 'path = "/globex"\ntitle = "New"\n')
+    take_up(kept)
+    assert kept.tenant_app("acme") is acme
+    assert kept.tenant_app("globex") is not globex
+    assert kept.tenant_app("globex").url_map_class is globex.url_map_class
     assert work_off(kept.queue) == 2
     assert shop.ran == [("acme", ("acme",), {}), ("globex", ("globex",), {})]
-    replace_in_toml(kept, more, "")
-    watch.look(at_once=True)
-    assert "there are 2 tenants now; gone: t0," in caplog.text
-    assert watch.platform.tenant_app("acme") is acme
-    new.databases.close_idle()
-    watch.platform.databases.close_idle()
 
 
 GOOD_CALL = {

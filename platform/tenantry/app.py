@@ -13,14 +13,16 @@ from contextvars import Context
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 from flask import has_app_context, has_request_context
 from flask.globals import app_ctx, request_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import db, gate, last_good, pages
+from . import db, gate, last_good, pages, suspension
+from .asking import Asking
 from .blueprint_set import BlueprintSet
 from .cache import PlatformCache
 from .cache_stores import LocalStore, RedisStore
@@ -32,6 +34,7 @@ from .floor_plan import FloorPlan
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .live import LiveApps
+from .memory import Memory
 from .rates import Rates
 from .registry import Registry, Tenant
 from .shared_redis import SharedRedis
@@ -69,8 +72,11 @@ class Platform:
 
     :param registry: the tenants.
     :param keys: the key ring; the one in the state folder, made if need be, where it is left out.
+    :ivar generation: number of the registry's generation; 0 where it was made from the files as they are.
+    :ivar memory: what was read of the configuration, so that after an edit only what changed is read.
     :ivar dispatcher: finds the tenant of a request.
     :ivar live: the apps that are built.
+    :ivar fronts: the apps, without a database, that make the pages of tenants in maintenance.
     :ivar keys: the key ring.
     :ivar databases: the open SQLite connections.
     :ivar floor_plan: the compiled URL rules that its apps share.
@@ -78,15 +84,19 @@ class Platform:
     :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
     :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
+    :ivar streams: the answers that are being sent while they are made.
     :raises StateError: if the state folder or the key ring cannot be used.
     :raises ImportFailed: if a Redis is named, and the package for it is not installed.
     """
 
     def __init__(self, registry: Registry, keys: KeyRing | None = None) -> None:
         self.registry = registry
+        self.generation = 0
+        self.memory = Memory()
         settings = registry.settings
         make_importable(settings.root)
         self.live = LiveApps(self.build, settings.live_tenants, _report)
+        self.fronts = LiveApps(self._build_front, settings.live_tenants, _report)
         self.keys = keys or KeyRing(settings.key_file)
         self.keys.on_change = self._renew_keys
         self.databases = SqliteDatabases(settings.open_databases)
@@ -96,7 +106,8 @@ class Platform:
         self.redis = SharedRedis(settings.redis) if settings.redis else None
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
-        self.dispatcher = self._make_dispatcher()
+        self.streams = suspension.Streams(self)
+        self.dispatcher = self._make_dispatcher(registry)
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
             # Not -Proto, as [platform] scheme says that. Not -Prefix, as the door is ours to find, and most proxies
@@ -128,9 +139,11 @@ class Platform:
     def serve(self, tenant: Tenant, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let one tenant answer a request that the dispatcher found to be its own."""
         environ["tenantry.tenant"] = tenant.slug
-        refusal = gate.refusal(tenant, environ["REQUEST_METHOD"])
-        if refusal is not None:
-            return refusal(environ, start_response)
+        if tenant.status != "active":
+            if (refusal := gate.refusal(self, tenant, environ)) is not None:
+                return refusal(environ, start_response)
+            if tenant.status == "maintenance":  # they have a pass
+                start_response = gate.privately(start_response)
         try:
             app = self._find_app(tenant)
         except TenantUnavailable as error:
@@ -161,8 +174,7 @@ class Platform:
             return app
         self.keys.active()  # so that a rotation reaches extensions too, where nothing is signed by us
         if not app.database.is_there():
-            self.live.drop(app)
-            self.databases.close_idle(app.database)
+            self._give_up(app)
             app = self.live.get(tenant)
         app.sure_until = now + _SURE
         return app
@@ -184,12 +196,55 @@ class Platform:
         with app.internal_context() if in_anothers_request else app.app_context(), db.inside(outer):
             yield app.tenant
 
+    def take_up(self, registry: Registry, generation: int = 0) -> None:
+        """Serve another registry from the next request on. What it leaves as it was keeps its apps.
+
+        Requests that are inside an app which is replaced end there. What only a new process can take up stays as it
+        is; see :data:`~tenantry.registry.LASTING`.
+        """
+        before, registry = self.registry, registry.in_place_of(self.registry)
+        dispatcher = self._make_dispatcher(registry)
+        self.registry, self.dispatcher, self.generation = registry, dispatcher, generation
+        self._scheme = registry.settings.scheme
+        self.live.limit = self.fronts.limit = registry.settings.live_tenants
+        for app in self.live.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self._give_up(app)
+        for app in self.fronts.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self.fronts.drop(app)
+        suspension.follow(self, before)
+
+    def close(self, slugs: Iterable[str]) -> None:
+        """Give up the apps and databases of tenants whose files a command is to move.
+
+        To be called again until the command is done, as requests that are inside give theirs up when they end.
+        """
+        closed = set(slugs)
+        for app in self.live.apps():
+            if app.tenant.slug in closed:
+                self._give_up(app)
+                self.cache.clear(cast(UUID, app.tenant.deed))  # a restored tenant keeps its deed, and has other data
+        folders = {self.registry.settings.state_dir / "tenants" / slug for slug in closed}
+        for file in self.databases.idle_files():
+            if Path(file.path).parent in folders:
+                self.databases.close_idle(file)
+
+    def _give_up(self, app: TenantApp) -> None:
+        self.live.drop(app)
+        self.databases.close_idle(app.database)
+
     def build(self, tenant: Tenant) -> TenantApp:
         """Make a tenant's app, past the table of live ones.
 
         In an empty context: a request that happens to be under way, and its session, are not the new app's business.
         """
         return Context().run(create_app, tenant, platform=self)
+
+    def _build_front(self, tenant: Tenant) -> TenantApp:
+        from .maintenance import make_front
+
+        return Context().run(make_front, self, tenant)
 
     @cached_property
     def schema(self) -> SchemaVersions:
@@ -241,15 +296,18 @@ class Platform:
         for app in self.live.apps():
             app.config.from_mapping(secret_keys(app.signer, app.tenant))
 
-    def _make_dispatcher(self) -> Dispatcher:
-        entrances = [Entrance(self, tenant) for tenant in self.registry.served()]
-        settings = self.registry.settings
+    def _make_dispatcher(self, registry: Registry) -> Dispatcher:
+        entrances = [Entrance(self, tenant) for tenant in registry.served()]
+        settings = registry.settings
         in_development = settings.environment == "development"
+        own = settings.hosts if isinstance(settings.hosts, tuple) else None
+        hosts = {host: entrance for entrance in entrances for host in entrance.tenant.hosts}
+        unknown = _first_look(registry) if in_development else pages.NOT_FOUND
         return Dispatcher(
-            _first_look(self.registry) if in_development else pages.NOT_FOUND,
+            Asking(unknown, hosts, own or ()),
             {entrance.tenant.path: entrance for entrance in entrances if entrance.tenant.path},
-            hosts={host: entrance for entrance in entrances for host in entrance.tenant.hosts},
-            path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,
+            hosts=hosts,
+            path_hosts=own,
             bad_request=pages.BAD_REQUEST,
         )
 

@@ -7,7 +7,7 @@ and no key ring is made.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -19,10 +19,13 @@ from .factory import assemble
 from .keys import Key, KeyRing
 from .registry import Registry, Tenant
 from .schema import PlatformTable
+from .sources import Sources
 from .tenant_app import TenantApp
 from .tomlfile import TomlFile
 
 _NO_DEED = UUID(int=0)
+#: A mistake: the tenant that has it, ``None`` where all have; the key that is to blame; and what is wrong.
+_Mistake = tuple[Tenant | None, str, str]
 
 
 def dry_platform(registry: Registry) -> Platform:
@@ -37,22 +40,52 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
 
 def problems_of(registry: Registry) -> list[Problem]:
     """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
-    file = TomlFile(registry.settings.file, registry.settings.root)
     try:
         platform = dry_platform(registry)
     except TenantryError as error:
-        return [file.problem_at(("platform", error.key), str(error))]
-    found: dict[Hashable, Problem] = {}
+        return _placed(registry, [(None, error.key, str(error))])
+    found: dict[Hashable, _Mistake] = {}
     for message in _unwritable(registry.settings.state_dir):
-        found[message] = file.problem_at(("platform", "state_dir"), message)
-    read: set[Hashable] = set()
-    shapes = {_shape(tenant): tenant for tenant in reversed(list(registry.values()))}
+        found[message] = (None, "state_dir", message)
+    _look_at(platform, registry.values(), set(), found)
+    for message in _mistakes_of_all(platform):
+        found.setdefault(("", message), (None, "blueprints", message))
+    return _placed(registry, found.values())
+
+
+def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
+    """Return what is wrong with the tenants that an edit makes or changes, with the code that this process has.
+
+    :param platform: what is served; nothing of it is changed.
+    :param registry: what the edit would make.
+    """
+    before = platform.registry
+    after = registry.in_place_of(before)
+    changed = [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
+    found: dict[Hashable, _Mistake] = {}
+    _look_at(platform, changed, None, found)
+    return _placed(registry, found.values())
+
+
+def _look_at(
+    platform: Platform, tenants: Iterable[Tenant], read: set[Hashable] | None, found: dict[Hashable, _Mistake]
+) -> None:
+    """Add what is wrong with tenants to what was found; of those that are put together alike the first is looked at."""
+    shapes = {_shape(tenant): tenant for tenant in reversed(list(tenants))}
     for tenant in reversed(shapes.values()):
         for owner, key, message in _mistakes(platform, tenant, read):
-            found.setdefault((owner, message), file.problem_at(_place(file, tenant, key), message))
-    for message in _mistakes_of_all(platform):
-        found.setdefault(("", message), file.problem_at(("platform", "blueprints"), message))
-    return list(found.values())
+            found.setdefault((owner, message), (tenant, key, message))
+
+
+def _placed(registry: Registry, mistakes: Collection[_Mistake]) -> list[Problem]:
+    """Return mistakes as problems, each with its place in the file, which is read only where there are any."""
+    if not mistakes:
+        return []
+    file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
+    return [
+        file.problem_at(_place(file, tenant, key) if tenant else ("platform", key), message)
+        for tenant, key, message in mistakes
+    ]
 
 
 def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
@@ -63,10 +96,10 @@ def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
     return next((place for place in places if file.has(*place)), places[0])
 
 
-def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable]) -> Iterator[tuple[Hashable, str, str]]:
+def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable] | None) -> Iterator[tuple[Hashable, str, str]]:
     """Give each mistake as its owner, its key and the message.
 
-    :param read: the sets of features whose templates were read already; this one's is added.
+    :param read: the sets of features whose templates were read already; this one's is added. ``None`` reads none.
 
     What is wrong with the platform's blueprints or extensions is told once; what a tenant has of its own, for each.
     """
@@ -77,7 +110,7 @@ def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable]) -> Iterat
         yield "" if key in PlatformTable.model_fields else tenant.slug, key, explain(error)
     else:
         yield from _mistakes_in_languages(platform, tenant)
-        if tenant.features not in read:
+        if read is not None and tenant.features not in read:
             read.add(tenant.features)
             yield from (("", "blueprints", message) for message in _mistakes_in_templates(app))
 

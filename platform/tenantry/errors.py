@@ -127,6 +127,21 @@ class SchemaBehind(TenantryError):
         return f"Its tables are not of the version that the blueprints need. Run: tenantry migrate {self.slug}"
 
 
+class TenantClosed(TenantryError):
+    """A command is at work on a tenant's files, or was cut short there. Answered 503 until it is finished."""
+
+    def __init__(self, slug: str, task: str) -> None:
+        super().__init__(slug, task)
+        self.slug = slug
+        self.task = task
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.slug}' is closed, as 'tenantry {self.task}' is at work on it or was cut short. If it no longer "
+            "runs, run it once more, and it finishes what it began."
+        )
+
+
 class TenantUnavailable(TenantryError):
     """A tenant's app could not be built, so the tenant answers 503 for ``retry_after`` seconds more."""
 
@@ -204,6 +219,13 @@ class ReadOnlyUnit(TenantryError):
             "A GET, HEAD or OPTIONS request tried to write to the database. Do it in a POST; where a GET has to write, "
             "call db.begin(write=True) before the first query."
         )
+
+
+class TenantReadOnly(TenantryError):
+    """Something was to be written in a request, and the tenant's status is read-only. Answered 503."""
+
+    def __str__(self) -> str:
+        return "The tenant is read-only at the moment, so no request may write to its database."
 
 
 class BegunTooLate(TenantryError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from .errors import TenantUnavailable, explain
+from .errors import TenantClosed, TenantUnavailable, explain
 
 if TYPE_CHECKING:
     from .registry import Tenant
@@ -39,7 +39,7 @@ class LiveApps:
     """The apps of one worker.
 
     :param build: makes a tenant's app; may raise anything.
-    :param limit: how many apps are kept.
+    :param limit: how many apps are kept; may be changed.
     :param on_failure: told each time that a build failed.
     """
 
@@ -50,7 +50,7 @@ class LiveApps:
         on_failure: Callable[[TenantUnavailable], None] = lambda failure: None,
     ) -> None:
         self._build = build
-        self._limit = limit
+        self.limit = limit
         self._on_failure = on_failure
         self._apps: OrderedDict[str, tuple[Tenant, TenantApp]] = OrderedDict()
         self._leaving: WeakValueDictionary[str, TenantApp] = WeakValueDictionary()
@@ -71,7 +71,7 @@ class LiveApps:
         found = self._apps.get(tenant.slug)
         if found is None or found[0] is not tenant:
             return self._get_slowly(tenant)
-        if len(self._apps) >= self._limit:
+        if len(self._apps) >= self.limit:
             self._touch(tenant.slug)
         return found[1]
 
@@ -86,6 +86,10 @@ class LiveApps:
             self._apps.pop(slug, None)
         if self._leaving.get(slug) is app:
             self._leaving.pop(slug, None)
+
+    def forgive(self, slug: str) -> None:
+        """Try a tenant at once that could not be built, as the reason is gone."""
+        self._failures.pop(slug, None)
 
     def apps(self) -> list[TenantApp]:
         """Return the apps that are in the table now."""
@@ -130,7 +134,8 @@ class LiveApps:
         return app
 
     def _note_failure(self, tenant: Tenant, error: BaseException, last: _Failure | None) -> TenantUnavailable:
-        pause = min(last.pause * 2, LAST_PAUSE) if last else FIRST_PAUSE
+        growing = last is not None and not isinstance(error, TenantClosed)  # which is over at a known moment
+        pause = min(last.pause * 2, LAST_PAUSE) if last and growing else FIRST_PAUSE
         # Its words are kept and not the error, whose traceback would keep the half-built app.
         reason = explain(error)
         self._failures[tenant.slug] = _Failure(tenant, reason, pause, time.monotonic() + pause)
@@ -140,7 +145,7 @@ class LiveApps:
 
     def _keep(self, tenant: Tenant, app: TenantApp) -> None:
         self._apps[tenant.slug] = (tenant, app)
-        while len(self._apps) > self._limit:
+        while len(self._apps) > self.limit:
             try:
                 slug, (_, oldest) = self._apps.popitem(last=False)
             except KeyError:

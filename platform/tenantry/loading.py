@@ -5,8 +5,10 @@ Nothing here stops at the first mistake: each step adds to the list of problems 
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -16,8 +18,10 @@ from pydantic_core import ErrorDetails
 
 from .doors import check_slug
 from .errors import Problem, did_you_mean
+from .memory import Memory, Part
 from .registry import Limits, Settings, Tenant
 from .schema import LimitsTable, PlatformTable, TenantsFile, TenantTable
+from .sources import KEPT, Sources, Stored
 from .tomlfile import TomlFile
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,30 +32,46 @@ _SHOULD = re.compile(r"(Input|String|List|Dictionary) should (be|have) ")
 _SIGNING = {"SECRET_KEY", "WTF_CSRF_SECRET_KEY", "JWT_SECRET_KEY", "SECURITY_PASSWORD_SALT", "SECURITY_TOKEN_SALT"}
 #: Tables of a tenant that are merged with those of [defaults] key by key; everything else replaces.
 _MERGED = ("limits", "overrides", "config")
+#: Stands for the file of what was read before, where nothing is told of it: a mistake makes all be read again.
+_NOWHERE = TomlFile(Sources(Path("."), Stored({"": ""}, {})), "")
 
 
-def load(path: Path, environment: str) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
-    """Read ``path`` and its includes; return the settings, the sound tenants, and every problem found."""
-    loader = _Loader(path, environment)
+def load(
+    sources: Sources, environment: str, memory: Memory | None = None
+) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+    """Read tenants.toml and its includes; return the settings, the sound tenants, and every problem found.
+
+    :param memory: what was loaded before; what has not changed since is not read again.
+    """
+    memory = memory or Memory()
+    changed = _Loader(sources, environment, memory)
+    if changed.load_changes():
+        return changed.settings, changed.tenants, []
+    loader = _Loader(sources, environment, memory)
     try:
         return loader.load()
     except RecursionError:
-        loader.problems.append(Problem(loader.main.name, "", "nested too deeply; expected tables at most three deep"))
+        loader.problems.append(Problem(sources.main.name, "", "nested too deeply; expected tables at most three deep"))
         return loader.settings, loader.tenants, loader.problems
 
 
 class _Loader:
-    def __init__(self, path: Path, environment: str) -> None:
-        self.main = TomlFile(path, path.parent)
+    def __init__(self, sources: Sources, environment: str, memory: Memory) -> None:
+        self.sources = sources
         self.environment = environment
+        self.memory = memory
         self.problems: list[Problem] = []
-        self.settings = Settings(file=path)
+        self.settings = Settings(file=sources.main)
         self.defaults: dict[str, Any] = {}
         self.tenants: dict[str, Tenant] = {}
-        self.sources: dict[str, TomlFile] = {}
-        self._shared: dict[Hashable, Any] = {}
+        self.files: dict[str, TomlFile] = {}
 
     def load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+        with _no_collection():
+            return self._load()
+
+    def _load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+        self.main = TomlFile(self.sources, self.sources.main.name)
         if self._readable(self.main) and self._known_tables(self.main, tuple(TenantsFile.model_fields)):
             self._read_platform()
             self._read_defaults()
@@ -59,7 +79,37 @@ class _Loader:
                 self._read_tenants(file)
             self._check_together()
         self.problems.sort(key=lambda problem: (problem.file != self.main.name, problem.file, problem.line or 0))
+        if not self.problems:
+            self.memory.keep(self.sources, self.settings, self.defaults, self.tenants)
         return self.settings, self.tenants, self.problems
+
+    def load_changes(self) -> bool:
+        """Load by reading only the tables that are new or changed; return whether that can be done, and all is well."""
+        settings, parts = self.memory.settings, self.memory.parts(self.sources)
+        if parts is None or settings is None or settings.environment != self.environment or not parts:
+            return False
+        self.settings, self.defaults = settings, self.memory.defaults
+        self.files = dict.fromkeys((part.slug for part in parts), _NOWHERE)
+        for part in parts:
+            tenant = part.tenant or self._load_table(part)
+            if tenant is None:
+                return False
+            self.tenants[part.slug] = tenant
+        self.main = _NOWHERE
+        self._check_together()
+        if self.problems:
+            return False
+        self.memory.keep(self.sources, self.settings, self.defaults, self.tenants)
+        return True
+
+    def _load_table(self, part: Part) -> Tenant | None:
+        file = TomlFile(Sources(self.sources.main, Stored({part.file: part.text}, {})), part.file)
+        raw = file.data.get("tenants", {}).get(part.slug)
+        try:
+            check_slug(part.slug)
+        except ValueError:
+            return None
+        return self._read_tenant(file, part.slug, raw) if file.problem is None else None
 
     def _readable(self, file: TomlFile) -> bool:
         if file.problem:
@@ -88,8 +138,8 @@ class _Loader:
 
     def _make_settings(self, table: PlatformTable) -> Settings:
         values = {name: _frozen(getattr(table, name)) for name in Settings.__dataclass_fields__ if hasattr(table, name)}
-        values["state_dir"] = self.main.path.parent / table.state_dir
-        return Settings(file=self.main.path, environment=self.environment, **values)
+        values["state_dir"] = self.sources.root / table.state_dir
+        return self.memory.same(Settings(file=self.sources.main, environment=self.environment, **values))
 
     def _read_defaults(self) -> None:
         raw = self.main.data.get("defaults", {})
@@ -103,15 +153,16 @@ class _Loader:
         for pattern in patterns if isinstance(patterns, list) else []:
             if isinstance(pattern, str):
                 yield from self._included(pattern)
+        if self.sources.kept:
+            yield from self._included_file(KEPT)
 
     def _included(self, pattern: str) -> Iterator[TomlFile]:
-        root = self.main.path.parent
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern:
             message = f"'{pattern}' leads out of the folder; expected a pattern like 'tenants.d/*.toml'"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
             return
         try:
-            found = sorted(root.glob(pattern))
+            found = self.sources.found(pattern)
         except (ValueError, IndexError, NotImplementedError, OSError) as error:
             message = f"'{pattern}' is not a pattern ({error}); expected one like 'tenants.d/*.toml'"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
@@ -119,18 +170,22 @@ class _Loader:
         if not found and "*" not in pattern:
             message = f"'{pattern}' is not there; expected a file beside {self.main.name}"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
-        for path in found:
-            file = TomlFile(path, root)
-            if path != self.main.path and self._readable(file) and self._known_tables(file, ("tenants",)):
-                yield file
+        for name in found:
+            if name != self.main.name:
+                yield from self._included_file(name)
+
+    def _included_file(self, name: str) -> Iterator[TomlFile]:
+        file = TomlFile(self.sources, name)
+        if self._readable(file) and self._known_tables(file, ("tenants",)):
+            yield file
 
     def _read_tenants(self, file: TomlFile) -> None:
         for slug, raw in file.data.get("tenants", {}).items():
-            if slug in self.sources:
-                message = f"this slug stands in {self.sources[slug].name} already; expected each tenant once"
+            if slug in self.files:
+                message = f"this slug stands in {self.files[slug].name} already; expected each tenant once"
                 self.problems.append(file.problem_at(("tenants", slug), message))
                 continue
-            self.sources[slug] = file
+            self.files[slug] = file
             try:
                 check_slug(slug)
             except ValueError as error:
@@ -161,9 +216,9 @@ class _Loader:
     def _share(self, value: Any) -> Any:
         """Return the first value equal to this one, so that ten thousand tenants hold one list of languages."""
         try:
-            return self._shared.setdefault((type(value), value), value)
+            return self.memory.shared.setdefault((type(value), value), value)
         except TypeError:  # an unhashable one: a table
-            return self._shared.setdefault((type(value), repr(value)), value)
+            return self.memory.shared.setdefault((type(value), repr(value)), value)
 
     def _check(self, file: TomlFile, model: type[Model], raw: object, where: tuple[str, ...]) -> Model | None:
         try:
@@ -182,7 +237,7 @@ class _Loader:
         return bool(location) and isinstance(own, dict) and location[0] not in own
 
     def _check_together(self) -> None:
-        if not self.sources:
+        if not self.files:
             message = 'no tenant stands here; expected at least one table like [tenants.acme] with path = "/acme"'
             self.problems.append(Problem(self.main.name, "tenants", message))
         self._check_doors()
@@ -226,9 +281,9 @@ class _Loader:
         warm, live = self.settings.warm, self.settings.live_tenants
         named = warm if isinstance(warm, tuple) else ()
         messages = [
-            f"there is no tenant '{slug}'{did_you_mean(slug, self.sources) or '; expected the name of one'}"
+            f"there is no tenant '{slug}'{did_you_mean(slug, self.files) or '; expected the name of one'}"
             for slug in named
-            if slug not in self.sources
+            if slug not in self.files
         ]
         if len(named) > live:
             messages.append(f"found {len(named)} tenants; expected no more than live_tenants, which is {live}")
@@ -239,13 +294,25 @@ class _Loader:
             for slug in tenant.partners:
                 if slug == tenant.slug:
                     self._problem(tenant, "partners", f"'{slug}' is the tenant itself; expected others")
-                elif slug not in self.sources:
-                    hint = did_you_mean(slug, self.sources) or "; expected the name of one"
+                elif slug not in self.files:
+                    hint = did_you_mean(slug, self.files) or "; expected the name of one"
                     self._problem(tenant, "partners", f"there is no tenant '{slug}'{hint}")
 
     def _problem(self, tenant: Tenant, key: str, message: str) -> None:
         keys = ("tenants", tenant.slug, *key.split("."))
-        self.problems.append(self.sources[tenant.slug].problem_at(keys, message))
+        self.problems.append(self.files[tenant.slug].problem_at(keys, message))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector away: of what is read here most is kept, and it would look at all of it often."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _doors(tenant: Tenant) -> Iterator[tuple[str, str]]:

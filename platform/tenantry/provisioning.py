@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from . import db
 from . import deed as deeds
+from .closing import back_to_wal, check_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
 from .holding import database_of, deed_file, held
@@ -44,7 +45,9 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
     :raises NotProvisioned: if it is not there, and the operator creates databases by command.
     :raises SchemaBehind: if its tables are older than the blueprints, or newer by more than additions.
     :raises StateError: if it is not there but was, or is another tenant's.
+    :raises TenantClosed: if a command is at work on it.
     """
+    check_open(tenant.settings, tenant.slug)
     with held(tenant):
         if not tenant.database_file.exists():
             if tenant.settings.provision == "manual" and not deed_file(tenant).exists():
@@ -54,6 +57,9 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
             if not platform.schema.is_current(connection):
                 raise SchemaBehind(tenant.slug)
             deed = deeds.read(connection)
+            has_log = connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        if not has_log:  # a command that had it alone was cut short
+            back_to_wal(tenant.database_file)
         return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed))
 
 

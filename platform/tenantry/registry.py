@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .errors import ConfigError, UnknownTenant
+
+if TYPE_CHECKING:
+    from .memory import Memory
+    from .sources import Sources
 
 #: Name of the variable that chooses the configuration class; see ``environments.py``.
 ENVIRONMENT = "TENANTRY_ENV"
@@ -68,6 +72,17 @@ class Settings:
         return "localhost" if self.hosts == "*" or not self.hosts else self.hosts[0]
 
 
+#: Settings that a process has for as long as it lives: a reload of gunicorn takes up another value, and nothing else.
+LASTING = (
+    "blueprints",
+    "extensions",
+    "package",
+    "state_dir",
+    "trusted_proxies",
+    "open_databases",
+    "redis",
+    "environment",
+)
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -150,9 +165,20 @@ class Registry(Mapping[str, Tenant]):
 
         :raises ConfigError: with all mistakes at once.
         """
+        from .sources import Sources
+
+        return cls.load(Sources(Path(path).absolute()))
+
+    @classmethod
+    def load(cls, sources: Sources, memory: Memory | None = None) -> Registry:
+        """Check the files of a configuration, as they are or as they were.
+
+        :param memory: what was loaded before, so that only what has changed since is read.
+        :raises ConfigError: with all mistakes at once.
+        """
         from .loading import load  # the models are not needed by those who only hold a registry
 
-        settings, tenants, problems = load(Path(path).absolute(), os.environ.get(ENVIRONMENT, "production"))
+        settings, tenants, problems = load(sources, os.environ.get(ENVIRONMENT, "production"), memory)
         if problems:
             raise ConfigError(problems)
         return cls(settings, tenants)
@@ -163,6 +189,23 @@ class Registry(Mapping[str, Tenant]):
         return self.settings == other.settings and self._tenants == other._tenants
 
     __hash__ = None  # type: ignore[assignment]  # as other mappings
+
+    def in_place_of(self, other: Registry) -> Registry:
+        """Return this registry as a process can take it up that has the other one: see :data:`LASTING`.
+
+        Tenants that are as they were are the same objects, by which it is known that their apps still fit.
+        """
+        settings, before, known = self.settings, other.settings, other._tenants
+        tenants = self._tenants
+        if settings is not before:
+            settings = replace(settings, **{name: getattr(before, name) for name in LASTING})
+            settings = before if settings == before else settings
+            tenants = {slug: replace(tenant, settings=settings) for slug, tenant in tenants.items()}
+        return Registry(settings, {slug: _first_if_equal(known.get(slug), t) for slug, t in tenants.items()})
+
+    def lasting_changes(self, other: Registry) -> list[str]:
+        """Return the settings in which this registry differs from another one, and that only a new process takes up."""
+        return [name for name in LASTING if getattr(self.settings, name) != getattr(other.settings, name)]
 
     def served(self) -> list[Tenant]:
         """Return the tenants that are not archived."""
@@ -185,3 +228,7 @@ class Registry(Mapping[str, Tenant]):
 
     def __repr__(self) -> str:
         return f"<Registry of {len(self)} tenants from {self.settings.file.name}>"
+
+
+def _first_if_equal(first: Tenant | None, second: Tenant) -> Tenant:
+    return first if first is not None and (first is second or first == second) else second

@@ -131,6 +131,17 @@ class SchemaVersions:
             todo = self.script._upgrade_revs("heads", tuple(found))  # type: ignore[arg-type]  # it takes several
         return [self.steps[str(step.revision.revision)] for step in todo]
 
+    def check_known(self, versions: Iterable[str]) -> None:
+        """Look whether a database with these versions could be brought to the newest one.
+
+        :raises StateError: if there is no such version here, as the database is of newer code, or of other blueprints.
+        """
+        if unknown := sorted(set(versions) - self.known):
+            raise StateError(
+                f"Its tables have the version {', '.join(unknown)}, which the blueprints here do not know. Install the "
+                "version of Tenantry and of the blueprints that it is of, or a newer one."
+            )
+
     def check(self) -> None:
         """Read all revisions.
 

@@ -13,16 +13,23 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import last_good, warmth
+from .accepting import decide
 from .app import Platform
 from .errors import ConfigError, Problem, StateError, TenantryError
 from .factory import CONFIG
 from .files import make_private_folder
+from .following import Follower
+from .generations import Generations, Rejection, state_dir_of
+from .memory import Memory
 from .registry import Registry
+from .sources import Sources
 from .sqlite import FILES_OF_A_DATABASE
+from .taking_up import at_start
 
 #: The file that wsgi.py names.
 _FILE = "tenants.toml"
@@ -43,10 +50,12 @@ def check_before_start(server: Any) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        registry = Registry.from_file(_FILE)
+        found = at_start(Path(_FILE).absolute(), memory := Memory())
         for address in server.cfg.address:
             _check_free(address)
-        _take_up(registry)
+        _take_up(found.registry, found.generation, memory)
+        if found.problems:
+            server.log.error("%s\n%s", ConfigError(found.problems), _LAST_GOOD % found.generation)
     except TenantryError as error:
         _stop(str(error))
 
@@ -55,18 +64,39 @@ def check_before_reload(server: Any) -> None:
     """Look at an edited configuration; where it is sound, it is the one that the new workers get."""
     try:
         warmth.check_code()
-        registry = Registry.from_file(_FILE)
-        server.log.info("Checking the configuration of %d tenants before the reload.", len(registry))
-        if refused := last_good.new_ones(_check_apart(), registry, _known(registry)):
-            raise ConfigError(refused)
-        if Registry.from_file(_FILE) != registry:
-            raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
+        file, memory = Path(_FILE).absolute(), Memory()
+        server.log.info("Checking the configuration before the reload.")
+        generations, sources = Generations(_state_dir(file), file), Sources(file)
+        verdict = decide(generations, sources, memory, partial(_check_reload, sources), forced=True)
+        if isinstance(verdict, Rejection):
+            raise ConfigError(verdict.problems)
         warmth.check_code()  # and not only before the check, which takes its time
-        _take_up(registry)
+        _take_up(verdict.registry, verdict.generation.number, memory)
     except Exception as error:  # whatever it is, it must not take the master down
         server.log.error("%s\n%s", error, _REFUSED if warmth.has_code() else f"{_REFUSED} {_CODE_IS_READ}")
     else:
         announce(server)
+
+
+def _state_dir(file: Path) -> Path:
+    """Return the state folder that is in use; an edit may name another one."""
+    good = last_good.get(file)
+    return good.registry.settings.state_dir if good else state_dir_of(file)
+
+
+def _check_reload(sources: Sources, registry: Registry) -> list[Problem]:
+    """Return what an edit has made wrong, by a look at all that it names."""
+    problems = last_good.new_ones(_check_apart(), registry, _known(registry))
+    if not sources.is_as_read():
+        raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
+    return problems
+
+
+def follow(worker: Any) -> None:
+    """Let a worker take up each new generation, for as long as it lives."""
+    good = last_good.get(Path(_FILE).absolute())
+    if good is not None:
+        Follower(good.platform, "web").start()
 
 
 def _allow_descriptors(databases: int) -> None:
@@ -90,6 +120,7 @@ def _limits() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
+_LAST_GOOD = "Generation %d, the last good configuration, is served instead, until the file is mended."
 _REFUSED = "The configuration of before goes on being served."
 _CODE_IS_READ = (
     "(Code is not kept: where a blueprint is broken, the tenants that have it answer 503 until it is mended and "
@@ -103,11 +134,12 @@ def _known(registry: Registry) -> Registry:
     return good.registry if good else registry
 
 
-def _take_up(registry: Registry) -> None:
+def _take_up(registry: Registry, generation: int, memory: Memory) -> None:
     """Let a registry be the one that is served, once its state folder and key ring have proved to be usable."""
     make_private_folder(registry.settings.state_dir)
     _allow_descriptors(registry.settings.open_databases)
     platform = Platform(registry)
+    platform.generation, platform.memory = generation, memory
     warmth.warm_up(platform)
     gc.unfreeze()  # the platform of before, which nobody has any more
     last_good.remember(platform)

@@ -143,6 +143,10 @@ class SqliteDatabases:
         finally:
             connection.close()
 
+    def idle_files(self) -> list[DatabaseFile]:
+        """Return the files to which connections are open that nobody has."""
+        return list(self._by_file)
+
     def close_idle(self, file: DatabaseFile | None = None) -> None:
         """Close the connections that nobody has: those of one file, or all."""
         while file is None and self._idle:
@@ -183,7 +187,7 @@ class SqliteDatabases:
             connection = self.engine.connect()  # it calls _open at once, in this thread
         finally:
             del self._opening.file
-        connection.info["turn"] = self._turn(file)
+        connection.info.update({"turn": self._turn(file), "file": file})
         if not file.is_there():
             connection.close()
             raise DatabaseReplaced()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from .errors import DatabaseBusy, DatabaseFull, ReadOnlyUnit
+from .errors import DatabaseBusy, DatabaseFull, DatabaseReplaced, ReadOnlyUnit
 from .scope_guard import check
 from .turns import Turn
 
@@ -32,7 +32,8 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class TenantDialect(SQLiteDialect_pysqlite):
-    """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write`` or ``deferred``) and its ``turn``."""
+    """pysqlite's. A connection's ``info`` holds its ``mode`` (``read``, ``write`` or ``deferred``), the ``turn`` that
+    its writers wait for, and its ``file``."""
 
     supports_statement_cache = True
 
@@ -51,6 +52,10 @@ class TenantDialect(SQLiteDialect_pysqlite):
         except sqlite3.OperationalError as error:
             info["turn"].give_up()
             _raise(error)
+        if mode == "write" and not info["file"].is_there():
+            # Only now that it is locked nobody replaces it any more; its journal would be taken for the new one's.
+            self.do_rollback(dbapi_connection)
+            raise DatabaseReplaced()
 
     def do_commit(self, dbapi_connection: Any) -> None:
         try:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from .errors import Problem
-
-#: Largest file that is read, in bytes. 100,000 tenants of four lines take about 12 MiB.
-MAX_BYTES = 64 * 1024 * 1024
+from .sources import Sources, Unreadable
 
 _HEADER = re.compile(r"\s*\[\[?([^\]]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:\"[^\"]*\"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:\"[^\"]*\"|'[^']*'|[\w-]+))*)\s*=")
@@ -24,56 +20,36 @@ _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 class TomlFile:
     """A TOML file as read once: ``data``, or the ``problem`` for which there is none.
 
-    :param path: the file.
-    :param root: folder relative to which the file is named in messages.
+    :param sources: reads it.
+    :param name: the file, relative to the folder of tenants.toml.
     """
 
-    def __init__(self, path: Path, root: Path) -> None:
-        self.path = path
-        self.name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    def __init__(self, sources: Sources, name: str) -> None:
+        self.name = name
         self.data: dict[str, Any] = {}
         self.problem: Problem | None = None
-        self._text = ""
+        self.text = ""
         self._lines: dict[tuple[str, ...], int] | None = None
         try:
-            self._text = self._read()
-            self.data = tomllib.loads(self._text)
-        except _Unreadable as error:
+            self.text = sources.read(name)
+            self.data = tomllib.loads(self.text)
+        except Unreadable as error:
             self.problem = Problem(self.name, "", str(error), error.line)
         except RecursionError:
             self.problem = Problem(self.name, "", "nested too deeply; expected tables at most three deep")
         except ValueError as error:  # TOMLDecodeError, and integers beyond Python's limit of digits
             self.problem = self._syntax_problem(str(error))
 
-    def _read(self) -> str:
-        try:
-            status = self.path.stat()
-            size = status.st_size
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe would wait for ever
-                raise _Unreadable("is a device or a pipe; expected a TOML file")
-            if size > MAX_BYTES:
-                raise _Unreadable(
-                    f"the file has {size:,} bytes; expected at most {MAX_BYTES:,}. Part it with 'include'"
-                )
-            raw = self.path.read_bytes()
-        except OSError as error:
-            raise _Unreadable(f"{self.path} cannot be read ({error.strerror}); expected a TOML file") from None
-        try:
-            return raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            raise _Unreadable(f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8", line) from None
-
     def _syntax_problem(self, message: str) -> Problem:
         found = _AT_LINE.search(message)
-        line = int(found[1]) if found else self._text.count("\n") + 1 if "end of document" in message else None
+        line = int(found[1]) if found else self.text.count("\n") + 1 if "end of document" in message else None
         message = _AT_LINE.sub("", message).replace(" (at end of document)", ", at the end of the file")
         return Problem(self.name, "", f"not valid TOML: {message[:300]}", line)
 
     def line_of(self, *keys: str) -> int | None:
         """Return the line of the deepest of ``keys`` that can be found, e.g. ``("tenants", "acme", "path")``."""
         if self._lines is None:
-            self._lines = _find_lines(self._text.splitlines())
+            self._lines = _find_lines(self.text.splitlines())
         for depth in range(len(keys), 0, -1):
             if line := self._lines.get(keys[:depth]):
                 return line
@@ -92,12 +68,6 @@ class TomlFile:
         """Return a problem with this file's name and, where it can be had, the line of the key."""
         path = tuple(keys)
         return Problem(self.name, ".".join(path), message, self.line_of(*path))
-
-
-class _Unreadable(Exception):
-    def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(message)
-        self.line = line
 
 
 def _find_lines(lines: list[str]) -> dict[tuple[str, ...], int]:

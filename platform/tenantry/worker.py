@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from huey.consumer import Consumer
 
 from .errors import explain
+from .following import Follower
 from .imports import import_module
 from .jobs.marking import push
 from .jobs.storages import LEASE
@@ -43,7 +44,9 @@ class Worker:
     """
 
     def __init__(self, platform: Platform, threads: int) -> None:
+        self._platform = platform
         self._queue: JobQueue = platform.queue
+        self._follower = Follower(platform, "jobs")
         self._stop = threading.Event()
         self._consumer = _QuietConsumer(
             self._queue, workers=threads, periodic=False, max_delay=_LONGEST_LOOK, shutdown_timeout=GRACE
@@ -62,7 +65,9 @@ class Worker:
         threading.Thread(target=self._work, name="worker", daemon=True).start()
 
     def _work(self) -> None:
-        import_jobs(self._queue.watch.platform)
+        self._queue.look = self._follower.look
+        self._follower.start()
+        import_jobs(self._platform)
         self._consumer.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
         while not self._stop.wait(LEASE / 4):
@@ -76,8 +81,7 @@ class Worker:
         sweeper = Sweeper(push)
         while True:
             try:
-                self._queue.watch.look()
-                sweeper.sweep(self._queue.watch.platform)
+                sweeper.sweep(self._platform)
             except Exception as error:
                 log.error("The outboxes could not be swept (%s). It is tried again.", explain(error).rstrip("."))
             if self._stop.wait(SWEEP_EVERY):

@@ -12,14 +12,21 @@ import click
 
 from .. import __version__
 from ..factory import CONFIG
+from .backup import backup
 from .develop import run, shell
+from .export import export
+from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .maintenance import maintenance
 from .migrate import migrate
 from .outbox import outbox
 from .output import Commands
+from .plan import apply, diff, plan, rollback
 from .provision import provision
+from .restore import restore_tenant
 from .revision import revision
+from .status import status
 from .users import users
 from .worker import worker
 
@@ -36,8 +43,28 @@ def main(context: click.Context, config: str) -> None:
     context.obj = config
 
 
-_FOR_TENANTS = (check, list_tenants, show, routes, provision, migrate, users, outbox)
-_FOR_ALL = (revision, run, shell, worker, keys)
-
-for command in (*_FOR_TENANTS, *_FOR_ALL):
+_COMMANDS = (
+    check,
+    list_tenants,
+    show,
+    hosts,
+    routes,
+    status,
+    plan,
+    apply,
+    diff,
+    rollback,
+    provision,
+    migrate,
+    revision,
+    maintenance,
+    run,
+    shell,
+    worker,
+    outbox,
+    backup,
+    restore_tenant,
+    export,
+)
+for command in (*_COMMANDS, keys, users):
     main.add_command(command)

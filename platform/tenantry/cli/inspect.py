@@ -51,7 +51,7 @@ def list_tenants(context: click.Context, as_json: bool) -> None:
     print_table(
         ("SLUG", "TITLE", "STATUS", "DATABASE", "LANGUAGES", "DOORS"),
         (
-            (tenant.slug, tenant.title, tenant.status, _database(tenant), " ".join(tenant.languages), _doors(tenant))
+            (tenant.slug, tenant.title, tenant.status, _database(tenant), " ".join(tenant.languages), doors(tenant))
             for tenant in tenants
         ),
     )
@@ -130,24 +130,26 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "color": tenant.color,
         **{f"limits.{key}": value for key, value in limits.items()},
         **{f"overrides.{key}": value for key, value in tenant.overrides.items()},
-        **{f"config.{key}": _shown(key, value) for key, value in tenant.config.items()},
+        **{f"config.{key}": shown(key, value) for key, value in tenant.config.items()},
         "folder": relative(tenant.folder) if tenant.folder.is_dir() else None,
         "database_file": relative(tenant.database_file),
         "environment": tenant.settings.environment,
     }
 
 
-def _shown(key: str, value: Any) -> Any:
+def shown(key: str, value: Any) -> Any:
+    """Return a value of a tenant's configuration, unless it is to be kept secret."""
     if any(word in key.upper() for word in _SECRET):
         return "(hidden)"
-    return {name: _shown(name, each) for name, each in value.items()} if isinstance(value, Mapping) else value
+    return {name: shown(name, each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _database(tenant: Tenant) -> str:
     return "ready" if tenant.database_file.exists() else "missing"
 
 
-def _doors(tenant: Tenant) -> str:
+def doors(tenant: Tenant) -> str:
+    """Return a tenant's doors, in one line."""
     return " ".join([*tenant.hosts, *([tenant.path] if tenant.path else [])])
 
 

@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..app import Platform
-from ..errors import TenantryError, did_you_mean
+from ..errors import ConfigError, TenantryError, did_you_mean
+from ..memory import Memory
+from ..taking_up import in_force
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -36,8 +38,11 @@ class Commands(click.Group):
 
 
 def load_platform(context: click.Context) -> Platform:
-    """Return the platform of the file that the command line names."""
-    return Platform.from_file(context.obj)
+    """Return the platform of the file that the command line names; of the last good one where it has mistakes."""
+    found = in_force(Path(context.obj).absolute(), Memory())
+    if found.problems:
+        click.echo(f"{ConfigError(found.problems)}\nGeneration {found.generation} is used instead.\n", err=True)
+    return Platform(found.registry)
 
 
 def console() -> Console:

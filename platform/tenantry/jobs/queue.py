@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,6 @@ from ..outages import Outage
 from .calls import Call
 from .running import run
 from .storages import MARK, FileJobs, MemoryJobs, RedisJobs
-from .watch import Watch
 
 if TYPE_CHECKING:
     from ..app import Platform
@@ -54,12 +54,14 @@ class JobQueue(Huey):  # type: ignore[misc]  # as above
 
     :param platform: whose jobs they are.
     :param storage_class: where they are kept; options of it may follow.
-    :ivar watch: gives the platform as the present configuration has it, where this process runs jobs.
+    :ivar platform: whose jobs they are.
+    :ivar look: looks for a configuration that is newer than the one in force, where this process follows it.
     """
 
     def __init__(self, platform: Platform, storage_class: type, **storage: Any) -> None:
         super().__init__(NAME, results=False, serializer=MessageSerializer(), storage_class=storage_class, **storage)
-        self.watch = Watch(platform)
+        self.platform = platform
+        self.look: Callable[[], object] = lambda: None
         self._ended: list[bytes] = []
         self._call = self.task(name="call")(lambda call: None)  # one task for all: execute() runs what it names
         self._outage = Outage(
@@ -109,7 +111,7 @@ class JobQueue(Huey):  # type: ignore[misc]  # as above
     def execute(self, task: Task, timestamp: datetime | None = None) -> None:
         """Run a call, and put it back where it is to run again. Only then it is off the record."""
         call = Call(**task.args[0])
-        again = run(self.watch, call)
+        again = run(self.platform, self.look, call)
         try:
             if again is not None:
                 self.push(*again)

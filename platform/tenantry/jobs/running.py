@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, UnknownJob, explain
 from .calls import Call
 from .marking import RETRIES, Job, find
-from .watch import Watch
 
 if TYPE_CHECKING:
     from ..app import Platform
@@ -47,13 +47,15 @@ class CutShort(Exception):
         return "Its worker ended while it ran, each time."
 
 
-def run(watch: Watch, call: Call) -> tuple[Call, float] | None:
+def run(platform: Platform, look: Callable[[], object], call: Call) -> tuple[Call, float] | None:
     """Run a call; return what to put back, and for how many seconds, if it is to run again. Never raises.
 
-    :param watch: gives the platform as the present configuration has it.
+    :param look: looks for a configuration that is newer than the one in force.
     """
     try:
-        perform(_platform_for(watch, call.tenant), call)
+        if call.tenant not in platform.registry:
+            look()
+        perform(platform, call)
     except Dropped as reason:
         log.warning("The job '%s' of tenant '%s' was dropped: %s", *_who(call), reason)
     except (NotThere, UnknownJob) as reason:
@@ -103,14 +105,6 @@ def _check_deed(platform: Platform, tenant: Tenant, call: Call) -> None:
         raise DatabaseReplaced()  # a moment ago; whose this call is shows when the app is the new one's
     if tenant.deed is None or tenant.deed.hex != call.deed:
         raise Dropped("it was for an earlier tenant of that name.")
-
-
-def _platform_for(watch: Watch, slug: str) -> Platform:
-    """Return the platform, with a look at the configuration that may be newer than the one in force."""
-    watch.look()
-    if slug not in watch.platform.registry:
-        watch.look(at_once=True)
-    return watch.platform
 
 
 def _wait_for_activity(call: Call, reason: NotActive) -> tuple[Call, float] | None:

@@ -1,0 +1,158 @@
+"""Whether an edit of the configuration is taken up: it has to be valid, and must not take customers away by mistake.
+
+A tenant that has gone from the files without having been archived is kept as it was. A file that ends in the middle of
+what it was is taken for one that was cut off.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from .errors import ConfigError, Problem
+from .generations import Generation, Generations, Rejection
+from .memory import Memory
+from .registry import Registry
+from .sources import KEPT, Sources
+from .tables import cut
+
+#: Looks at what an edit names, beyond the files: from the registry that it would make to problems.
+Check = Callable[[Registry], Iterable[Problem]]
+#: How often a process may end while it looks at what the files name. One may have been killed over something else.
+_MOST_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the files would make: a registry, and the tenants that it only has because they are kept."""
+
+    registry: Registry
+    sources: Sources
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A registry that is in force, and as which generation."""
+
+    registry: Registry
+    generation: Generation
+
+
+def candidate_of(
+    sources: Sources, generations: Generations, memory: Memory, base: Registry | None = None, *, forced: bool = False
+) -> Candidate:
+    """Read the files, with what is kept of the generation in force.
+
+    :param base: the registry in force, where that is at hand.
+    :param forced: take a file that looks cut off.
+    :raises ConfigError: with all mistakes at once.
+    """
+    registry = Registry.load(sources, memory)
+    current = generations.current()
+    if current is None or (current.digest == sources.digest and not current.kept):
+        return Candidate(registry, sources)
+    before = generations.sources(current.number)
+    base = base if base is not None else Registry.load(before, memory)
+    if not forced and (problems := list(_cut_off(sources.texts, before.texts))):
+        raise ConfigError(problems)
+    gone = [tenant.slug for tenant in base.served() if tenant.slug not in registry]
+    return _keeping(gone, sources, before, memory) if gone else Candidate(registry, sources)
+
+
+def decide(
+    generations: Generations,
+    sources: Sources,
+    memory: Memory,
+    check: Check,
+    base: Registry | None = None,
+    *,
+    forced: bool = False,
+) -> Accepted | Rejection:
+    """Turn the files into the next generation, or refuse them. What is the generation in force stays that.
+
+    :param sources: reads the files.
+    :param check: looks at what the files name.
+    :param base: the registry in force, where that is at hand.
+    :param forced: take a file that looks cut off.
+    :raises StateError: if the state folder cannot be used.
+    """
+    with generations.deciding():
+        try:
+            candidate = candidate_of(sources, generations, memory, base, forced=forced)
+            if problems := _checked(candidate, generations, check, forced):
+                raise ConfigError(problems)
+        except ConfigError as error:
+            return generations.reject(sources.digest, error.problems)
+        generations.mend()
+        current = generations.current()
+        if current is None or (current.digest, current.kept) != (sources.digest, candidate.kept):
+            current = generations.publish(candidate.sources, candidate.kept)
+        return Accepted(candidate.registry, current)
+
+
+def _checked(candidate: Candidate, generations: Generations, check: Check, forced: bool) -> list[Problem]:
+    """Return what is wrong with what the files name. What ends the process that looks is looked at no third time."""
+    with generations.trying(candidate.sources.digest) as before:
+        if before >= _MOST_TRIES and not forced:
+            message = (
+                "what it newly names was imported, and ended the process, as if it exits or crashes. It was tried "
+                f"{before} times. Look at the code; a reload (kill -HUP) looks at it once more"
+            )
+            return [Problem(generations.file.name, "", message)]
+        return list(check(candidate.registry))
+
+
+def _keeping(gone: list[str], sources: Sources, before: Sources, memory: Memory) -> Candidate:
+    """Return the files' registry with the tenants that have gone from them, as they were."""
+    kept = "".join(_table(slug, before) for slug in gone)
+    together = Sources(sources.main, replace(sources.to_store(), kept=kept))
+    try:
+        return Candidate(Registry.load(together, memory), together, tuple(gone))
+    except ConfigError as error:
+        raise ConfigError([_in_words(problem, sources.main.name) for problem in error.problems]) from None
+
+
+def _in_words(problem: Problem, main: str) -> Problem:
+    if problem.file != KEPT:
+        return problem
+    slug = problem.key.split(".")[1] if "." in problem.key else "?"
+    message = (
+        f"gone from the file without having been archived, so it is kept as it was, and that does not fit: "
+        f"{problem.message}. Put its table back; then 'tenantry rename' or 'tenantry archive' does what is meant"
+    )
+    return Problem(main, f"tenants.{slug}", message)
+
+
+def _table(slug: str, before: Sources) -> str:
+    """Return a tenant's own tables as they were, as TOML."""
+    for text in (before.kept, *before.texts.values()):
+        parts = cut(text)
+        if parts is not None and slug in parts.tables:
+            return parts.tables[slug].rstrip() + "\n\n"
+        raw = tomllib.loads(text).get("tenants", {}).get(slug) if parts is None else None
+        if raw is not None:
+            import tomlkit  # which is for editing, and no worker needs
+
+            return tomlkit.dumps({"tenants": {slug: raw}}) + "\n"
+    raise AssertionError(f"'{slug}' is in the registry of a generation, and not in its files")
+
+
+def _cut_off(now: Mapping[str, str], before: Mapping[str, str]) -> Iterable[Problem]:
+    """Tell each file that is the beginning of what it was, and ends within a table."""
+    for name in now.keys() & before.keys():
+        text, old = now[name], before[name]
+        if len(text) < len(old) and old.startswith(text) and _ends_within(text, old):
+            message = (
+                "ends in the middle of what it was, as if it had been cut off while it was written. Write the whole "
+                "of it; if this end is meant, let gunicorn reload (kill -HUP), which takes it"
+            )
+            yield Problem(name, "", message, text.count("\n") + 1)
+
+
+def _ends_within(text: str, old: str) -> bool:
+    """Whether a text ends within a table of the old one, whose beginning it is; not so if whole tenants are gone."""
+    now, was = tomllib.loads(text), tomllib.loads(old)
+    tenants, were = now.pop("tenants", {}), was.pop("tenants", {})
+    return now != was or any(table != were.get(slug) for slug, table in tenants.items())

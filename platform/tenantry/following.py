@@ -1,0 +1,220 @@
+"""Following the configuration: a thread in each process that serves, which takes up each new generation.
+
+One of these processes, whichever comes first, also watches the files and turns what they say into the next generation.
+Files have to have stood still for a moment: what is being written may be half of it, and valid all the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .accepting import Accepted, decide
+from .changes import Changes
+from .checking import problems_of_edit
+from .closing import closed_slugs
+from .errors import ConfigError, Problem, explain
+from .files import Stamp, make_private_folder, stamp_of
+from .generations import Generations, Rejection
+from .presence import Presence
+from .registry import Registry
+from .sources import Sources, stamps
+
+if TYPE_CHECKING:
+    from .app import Platform
+
+log = logging.getLogger("tenantry")
+
+#: Seconds between two looks at the least; twenty times what a look takes, where that is more.
+EVERY = 0.1
+#: Seconds for which files have to have stood still.
+SETTLED = 0.3
+#: Seconds between two reports of a process, where nothing changes.
+REPORTED = 1.0
+#: At most so many tenants are named in a sentence.
+_NAMED = 8
+
+
+class Follower:
+    """Keeps one process's platform at the generation in force.
+
+    :param platform: the platform.
+    :param kind: what the process does: ``web`` or ``jobs``.
+    :raises StateError: if the state folder cannot be used.
+    """
+
+    def __init__(self, platform: Platform, kind: str) -> None:
+        settings = platform.registry.settings
+        self.platform = platform
+        self._generations = Generations(settings.state_dir, settings.file)
+        self._presence = Presence(settings, kind)
+        self._watcher = Watcher(self._generations, platform)
+        self._looking = threading.Lock()
+        self._stop = threading.Event()
+        self._pointer: Stamp | None = None
+        self._closed: frozenset[str] = frozenset()
+        self._pending: tuple[str, ...] = ()
+        self._reported = 0.0
+        self._said = ""
+
+    def start(self) -> None:
+        """Catch up with what is in force, then follow it in a thread for as long as the process lives."""
+        self.look()
+        threading.Thread(target=self._run, name="follower", daemon=True).start()
+
+    def end(self) -> None:
+        """Follow no longer."""
+        self._stop.set()
+        self._presence.end()
+
+    def look(self) -> bool:
+        """Take up what is new; return whether there was anything. What is wrong is logged, and changes nothing."""
+        with self._looking:
+            before = self.platform.generation
+            try:
+                self._follow()
+                self._close()
+                if self._watcher.has_come():
+                    self._watch()
+                self._said = ""
+            except Exception as error:
+                self._say(explain(error))
+            changed = self.platform.generation != before
+            self._report(at_once=changed)
+            return changed
+
+    def _run(self) -> None:
+        pause = EVERY
+        while not self._stop.wait(pause):
+            began = time.monotonic()
+            # A look at ten thousand files takes its time, and must not take the worker's.
+            pause = EVERY if self.look() else max(EVERY, 20 * (time.monotonic() - began))
+
+    def _follow(self) -> None:
+        stamp = stamp_of(self._generations.pointer)
+        if stamp == self._pointer:
+            return
+        current = self._generations.current()
+        if current is not None and current.number != self.platform.generation:
+            registry = Registry.load(self._generations.sources(current.number), self.platform.memory)
+            self._take_up(registry, current.number)
+        self._pointer = stamp
+
+    def _take_up(self, registry: Registry, number: int) -> None:
+        self._pending = tuple(registry.lasting_changes(self.platform.registry))
+        self.platform.take_up(registry, number)
+
+    def _close(self) -> None:
+        """Give up the tenants that a command is at work on, again and again, as requests that are inside end."""
+        closed = closed_slugs(self.platform.registry.settings)
+        if closed:
+            self.platform.close(closed)
+        for slug in self._closed - closed:
+            self.platform.live.forgive(slug)
+        self._closed = closed
+
+    def _watch(self) -> None:
+        before = self.platform.registry
+        found = self._watcher.look()
+        if isinstance(found, Rejection):
+            log.error("%s\nThe configuration of before goes on being served.", ConfigError(found.problems))
+        elif found is not None and found.generation.number != self.platform.generation:
+            self._take_up(found.registry, found.generation.number)
+            log.info("Generation %d is in force: %s.", found.generation.number, Changes.between(before, found.registry))
+            if found.generation.kept:
+                log.error("%s", kept_in_words(found.generation.kept))
+            if self._pending:
+                log.warning("%s", pending_in_words(self._pending))
+
+    def _report(self, at_once: bool) -> None:
+        if not at_once and time.monotonic() < self._reported + REPORTED:
+            return
+        self._reported = time.monotonic()
+        try:
+            self._presence.write(
+                self.platform.generation, len(self.platform.live), self._watcher.watches, self._pending
+            )
+        except OSError as error:
+            self._say(f"This process cannot be seen in 'tenantry status' ({error.strerror}).")
+
+    def _say(self, words: str) -> None:
+        """Log what is wrong, once, as it is tried again ten times a second."""
+        if words != self._said:
+            log.error("The configuration cannot be followed: %s It is tried again and again.", words)
+        self._said = words
+
+
+def kept_in_words(slugs: tuple[str, ...]) -> str:
+    """Say which tenants are served although the files have lost them, and what to do."""
+    names = ", ".join(slugs[:_NAMED]) + (f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else "")
+    return (
+        f"Gone from the file without having been archived, and served as before: {names}. Put each table back; to "
+        "take a tenant away, archive it first: tenantry archive SLUG."
+    )
+
+
+def pending_in_words(keys: tuple[str, ...]) -> str:
+    """Say which settings wait for a reload."""
+    names = " and ".join(keys)
+    return f"[platform] {names} has changed, which only new processes take up: reload gunicorn (kill -HUP)."
+
+
+class Watcher:
+    """Watches the files, in the one process that may.
+
+    :param generations: where what they say becomes a generation.
+    :param platform: whose code has to fit.
+    """
+
+    def __init__(self, generations: Generations, platform: Platform) -> None:
+        self.watches = False
+        self._generations = generations
+        self._platform = platform
+        self._lock = -1
+        self._patterns: dict[str, list[str]] = {}
+        self._seen: object = None
+        self._since = 0.0
+        self._decided: object = None
+
+    def has_come(self) -> bool:
+        """Whether this process watches: the first one does, and another one once that is gone."""
+        if not self.watches:
+            if self._lock < 0:
+                make_private_folder(self._generations.folder)
+                self._lock = os.open(self._generations.folder / "watcher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self.watches = True
+            if (current := self._generations.current()) is not None:
+                self._patterns = self._generations.sources(current.number).patterns
+        return True
+
+    def look(self) -> Accepted | Rejection | None:
+        """Return what becomes of the files where they have changed, and have stood still since."""
+        file = self._generations.file
+        now = stamps(file.parent, file.name, self._patterns)
+        if now != self._seen:
+            self._seen, self._since = now, time.monotonic()
+        if now == self._decided or time.monotonic() < self._since + SETTLED:
+            return None
+        sources = Sources(file)
+        found = self._decide(sources)
+        self._patterns = sources.patterns
+        self._decided = now if stamps(file.parent, file.name, self._patterns) == now else None
+        return found
+
+    def _decide(self, sources: Sources) -> Accepted | Rejection | None:
+        refused = self._generations.rejection()
+        found = decide(self._generations, sources, self._platform.memory, self._check, base=self._platform.registry)
+        if isinstance(found, Rejection) and refused is not None and refused.mended is None:
+            return None if (found.digest, found.problems) == (refused.digest, refused.problems) else found
+        return found
+
+    def _check(self, registry: Registry) -> list[Problem]:
+        return problems_of_edit(self._platform, registry)
