@@ -5,20 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import (
-    accounts,
-    api,
-    build,
-    databases,
-    dispatch,
-    edits,
-    instructions,
-    memory,
-    migrations,
-    pages,
-    report,
-    scale,
-)
+from . import accounts, api, build, databases, dispatch, edits, instructions, memory, migrations, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {

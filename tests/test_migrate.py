@@ -268,6 +268,19 @@ def test_a_damaged_or_vanished_database_is_a_failure_of_its_tenant(site: Site) -
     assert report["broken"] == ["t1", "t2", "t3"]
 
 
+def test_a_tenant_that_another_command_is_at_work_on_is_left_alone(site: Site) -> None:
+    site.add(2, ADDS)
+    (site.state / "closed").mkdir()
+    (site.state / "closed" / "t1").write_text(json.dumps({"task": "restore", "details": {}, "since": 1.0, "pid": 1}))
+    done = site.run("migrate", "--all")
+    assert done.exit_code == 1
+    assert re.search(r"t1 +failed +.*restore", done.stdout)
+    assert "5 migrated, 1 failed" in done.stdout
+    (site.state / "closed" / "t1").unlink()
+    assert site.version("t1") == "shop_1"
+    assert site.run("migrate", "--all").exit_code == 0
+
+
 # Processes that die
 
 

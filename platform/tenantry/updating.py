@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from .closing import check_open
 from .holding import database_of, deed_file, held
 from .sqlite import SqliteDatabases
 
@@ -42,7 +43,9 @@ def update_held(
     """Do the same for a tenant that is held already.
 
     :param is_closed: whether the workers have let go of it.
+    :raises TenantClosed: if another command is at work on it, as a restore.
     """
+    check_open(tenant.settings, tenant.slug)
     with databases.direct(database_of(tenant), "read", enforce=False) as connection:
         pending = schema.pending(connection)
         connection.rollback()  # the upgrade begins by itself, and writes
@@ -51,7 +54,8 @@ def update_held(
         if not is_closed and not all(step.additive for step in pending):
             _close(tenant)
             time.sleep(NOTICED)
-        connection.info.update({"mode": "write", "file": database_of(tenant)})
+            connection.info["file"] = database_of(tenant)  # which has changed for us, too
+        connection.info["mode"] = "write"
         raw = cast(Any, connection.connection.dbapi_connection)
         raw.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         # The disk is waited for once, when the connection closes. Should the power fail before, the tenant is behind

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .. import revision_notes
-from ..errors import StateError, explain
+from ..closing import check_open
+from ..errors import StateError, TenantryError, explain
 from ..holding import deed_file
 from ..schema_versions import unknown_versions
 from ..structure import Structure, StructureReader
@@ -50,11 +51,12 @@ def look_at(
     for tenant in tenants:
         try:
             yield _look(schema, tenant, structures)
-        except (sqlite3.Error, OSError, StateError) as error:
+        except (sqlite3.Error, OSError, TenantryError) as error:
             yield Found(tenant, "broken", reason=explain(error))
 
 
 def _look(schema: SchemaVersions, tenant: Tenant, structures: StructureReader | None) -> Found:
+    check_open(tenant.settings, tenant.slug)
     if not tenant.database_file.exists():
         if deed_file(tenant).exists():
             raise StateError(f"The database {tenant.database_file} is gone, and the tenant had one.")
