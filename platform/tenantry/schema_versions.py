@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,19 @@ class SchemaVersions:
             if "no such table" in str(error.orig):
                 return False
             raise
+
+    def check_known(self, versions: Iterable[str]) -> None:
+        """Look whether a database with these versions could be brought to the newest one.
+
+        :raises StateError: if there is no such version here, as the database is of newer code, or of other blueprints.
+        """
+        script = ScriptDirectory.from_config(_config(self.folders))
+        known = {each.revision for each in script.walk_revisions()}
+        if unknown := sorted(set(versions) - known):
+            raise StateError(
+                f"Its tables have the version {', '.join(unknown)}, which the blueprints here do not know. Install the "
+                "version of Tenantry and of the blueprints that it is of, or a newer one."
+            )
 
     def check(self) -> None:
         """Read all revisions.

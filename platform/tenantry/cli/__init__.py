@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..factory import CONFIG
+from .backup import backup
 from .develop import run, shell
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
@@ -19,6 +20,7 @@ from .outbox import outbox
 from .output import Commands
 from .plan import apply, diff, plan, rollback
 from .provision import provision
+from .restore import restore_tenant
 from .status import status
 from .users import users
 from .worker import worker
@@ -51,6 +53,7 @@ _COMMANDS = (
     shell,
     worker,
     outbox,
+    restore_tenant,
 )
-for command in (*_COMMANDS, keys, users):
+for command in (*_COMMANDS, keys, users, backup):
     main.add_command(command)

@@ -1,0 +1,29 @@
+"""Backups of tenants: a tenant's database, files and configuration as they were at one moment, in one private archive.
+
+``taking`` makes them, ``keeping`` finds and thins them out, ``archive`` reads and writes them, and ``restoring`` brings
+a tenant back.
+"""
+
+from .archive import verify
+from .keeping import Backup, backups_in, default_folder, thin_out
+from .manifest import Manifest
+from .restoring import Restored, restore, restore_replaced
+from .sources import as_toml, table_for, tables_of
+from .taking import back_up, write_backup
+
+__all__ = [
+    "Backup",
+    "Manifest",
+    "Restored",
+    "as_toml",
+    "back_up",
+    "backups_in",
+    "default_folder",
+    "restore",
+    "restore_replaced",
+    "table_for",
+    "tables_of",
+    "thin_out",
+    "verify",
+    "write_backup",
+]
