@@ -21,6 +21,7 @@ from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import db, gate, last_good, pages
+from .asking import Asking
 from .blueprint_set import BlueprintSet
 from .cache import PlatformCache
 from .cache_stores import LocalStore, RedisStore
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from .jobs.queue import JobQueue
     from .schema_versions import SchemaVersions
+    from .suspension import Streams
     from .tenant_app import TenantApp
 
 log = logging.getLogger("tenantry")
@@ -133,9 +135,11 @@ class Platform:
     def serve(self, tenant: Tenant, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let one tenant answer a request that the dispatcher found to be its own."""
         environ["tenantry.tenant"] = tenant.slug
-        refusal = gate.refusal(tenant, environ["REQUEST_METHOD"])
-        if refusal is not None:
-            return refusal(environ, start_response)
+        if tenant.status != "active":
+            if (refusal := gate.refusal(self, tenant, environ)) is not None:
+                return refusal(environ, start_response)
+            if tenant.status == "maintenance":  # they have a pass
+                start_response = gate.privately(start_response)
         try:
             app = self._find_app(tenant)
         except TenantUnavailable as error:
@@ -236,6 +240,21 @@ class Platform:
         return SchemaVersions(self.blueprints.folders("migrations"))
 
     @cached_property
+    def fronts(self) -> LiveApps:
+        """The apps that make the pages of tenants in maintenance. They have no database."""
+        from .maintenance import make_front
+
+        limit = self.registry.settings.live_tenants
+        return LiveApps(lambda tenant: Context().run(make_front, self, tenant), limit, _report)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The answers that are being sent while they are made."""
+        from .suspension import Streams
+
+        return Streams(self)
+
+    @cached_property
     def catalogues(self) -> Catalogues:
         """The translations that the look and the blueprints bring; one object for all tenants."""
         return Catalogues(self.blueprints.folders("translations"))
@@ -282,11 +301,14 @@ class Platform:
         entrances = [Entrance(self, tenant) for tenant in registry.served()]
         settings = registry.settings
         in_development = settings.environment == "development"
+        own = settings.hosts if isinstance(settings.hosts, tuple) else None
+        hosts = {host: entrance for entrance in entrances for host in entrance.tenant.hosts}
+        unknown = _first_look(registry) if in_development else pages.NOT_FOUND
         return Dispatcher(
-            _first_look(registry) if in_development else pages.NOT_FOUND,
+            Asking(unknown, hosts, own or ()),
             {entrance.tenant.path: entrance for entrance in entrances if entrance.tenant.path},
-            hosts={host: entrance for entrance in entrances for host in entrance.tenant.hosts},
-            path_hosts=settings.hosts if isinstance(settings.hosts, tuple) else None,
+            hosts=hosts,
+            path_hosts=own,
             bad_request=pages.BAD_REQUEST,
         )
 

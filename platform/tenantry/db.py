@@ -20,7 +20,7 @@ from werkzeug.local import LocalProxy
 
 from .consequences import Consequences
 from .context import current_tenant_app
-from .errors import BegunTooLate, DatabaseReplaced
+from .errors import BegunTooLate, DatabaseReplaced, TenantReadOnly
 from .filtered_session import FilteredSession
 from .gate import SAFE_METHODS
 from .scope_guard import FLUSHING, GUARDED
@@ -147,14 +147,23 @@ def init_app(app: Flask) -> None:
 
 
 def begin(*, write: bool) -> Session:
-    """Choose for the current context whether it writes. Needed only where a GET must write, or a POST need not."""
+    """Choose for the current context whether it writes. Needed only where a GET must write, or a POST need not.
+
+    :raises TenantReadOnly: if a request is to write, and the tenant is read-only.
+    """
+    if write:
+        _check_writable()
     unit = _current_unit()
     unit.begin("write" if write else "read")
     return unit.session
 
 
 def begin_deferred() -> Session:
-    """Let the current context read without a lock, and take it at the first write, as an interactive shell should."""
+    """Let the current context read without a lock, and take it at the first write, as an interactive shell should.
+
+    :raises TenantReadOnly: as :func:`begin`.
+    """
+    _check_writable()
     unit = _current_unit()
     unit.begin("deferred")
     return unit.session
@@ -205,7 +214,7 @@ def inside(outer: AppContext | None) -> Iterator[None]:
     if outer is not None and outer.app is app:
         app_ctx._tenantry_language = getattr(outer, "_tenantry_language", None)  # type: ignore[attr-defined]  # as above
         app_ctx._tenantry_timezone = getattr(outer, "_tenantry_timezone", None)  # type: ignore[attr-defined]  # as above
-        if getattr(outer, "_tenantry_unit", None) is None and not _is_reading():
+        if getattr(outer, "_tenantry_unit", None) is None and not _is_reading(app):
             outer._tenantry_unit = UnitOfWork(app, "write")  # type: ignore[attr-defined]  # as above
     unit = _outer_unit(app)
     with unit.session.begin_nested() if unit else nullcontext():
@@ -216,16 +225,22 @@ def _current_unit() -> UnitOfWork:
     app = current_tenant_app("db.session")
     unit = _opened() or _outer_unit(app)
     if unit is None:
-        unit = UnitOfWork(app, "read" if _is_reading() else "write")
+        unit = UnitOfWork(app, "read" if _is_reading(app) else "write")
         _context()._tenantry_unit = unit  # type: ignore[attr-defined]  # as above
     return unit
 
 
-def _is_reading() -> bool:
+def _check_writable() -> None:
+    if has_request_context() and current_tenant_app("db.session").tenant.status == "read-only":
+        raise TenantReadOnly()
+
+
+def _is_reading(app: TenantApp) -> bool:
     if not has_request_context():
         return False
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # as above
-    return asked.method in SAFE_METHODS and INTERNAL not in asked.environ
+    by_method = asked.method in SAFE_METHODS and INTERNAL not in asked.environ
+    return by_method or app.tenant.status == "read-only"
 
 
 def _opened() -> UnitOfWork | None:

@@ -20,8 +20,9 @@ from werkzeug.exceptions import (
 )
 from werkzeug.utils import cached_property
 
+from . import pages
 from .api.problems import problem_response, wants_problem
-from .errors import DatabaseFull, DatabaseUnavailable, ForeignOrganization, RoleTooLow
+from .errors import DatabaseFull, DatabaseUnavailable, ForeignOrganization, RoleTooLow, TenantReadOnly
 from .users.current import forget_who_asks
 
 
@@ -77,6 +78,11 @@ def full_page(error: DatabaseFull) -> HTTPException:
     return InsufficientStorage()
 
 
+def read_only_page(error: TenantReadOnly) -> HTTPException:
+    """Return the gate's own answer to what would write."""
+    return HTTPException(response=Response.from_app(pages.READ_ONLY, request.environ))
+
+
 def _forbidden(error: RoleTooLow) -> HTTPException:
     current_app.logger.warning("%s", error)
     return Forbidden()
@@ -91,6 +97,7 @@ def _not_found(error: ForeignOrganization) -> HTTPException:
 ANSWERS: dict[type[Exception], Callable[[Any], HTTPException]] = {
     DatabaseUnavailable: busy_page,
     DatabaseFull: full_page,
+    TenantReadOnly: read_only_page,
     ForeignOrganization: _not_found,
     RoleTooLow: _forbidden,
     **dict.fromkeys(BAD_BODIES, bad_body),
@@ -111,6 +118,8 @@ def _answer(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError):
         original = error.original_exception
         error = next((answer(original) for kind, answer in ANSWERS.items() if isinstance(original, kind)), error)
+        if isinstance(error.response, Response):
+            return error.response
     if (error.code or 0) >= 500 or "Authorization" in request.headers:
         forget_who_asks()  # looking for a user may be what fails, or fail once more
     return problem_response(error) if wants_problem() else _render(error)

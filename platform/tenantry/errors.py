@@ -221,6 +221,13 @@ class ReadOnlyUnit(TenantryError):
         )
 
 
+class TenantReadOnly(TenantryError):
+    """Something was to be written in a request, and the tenant's status is read-only. Answered 503."""
+
+    def __str__(self) -> str:
+        return "The tenant is read-only at the moment, so no request may write to its database."
+
+
 class BegunTooLate(TenantryError):
     """``db.begin()`` was called where it would have thrown away what was written before."""
 

@@ -47,7 +47,8 @@ def partners() -> list[Tenant]:
     """Return the tenants with which the current one may exchange services: both have to name the other."""
     app = current_tenant_app("services")
     registry, own = app.platform.registry, app.tenant
-    return [registry[slug] for slug in own.partners if slug in registry and own.slug in registry[slug].partners]
+    named = [registry[slug] for slug in own.partners if slug in registry]
+    return [tenant for tenant in named if own.slug in tenant.partners and tenant.status != "archived"]
 
 
 def call(slug: str, path: str, data: Any) -> Response:
@@ -69,6 +70,8 @@ def call(slug: str, path: str, data: Any) -> Response:
     other = next((tenant for tenant in partners() if tenant.slug == slug), None)
     if other is None:
         raise NotPartners(app.tenant.slug, slug)
+    if other.status != "active":  # no app is built to be refused at the gate
+        raise TenantUnavailable(slug, f"it is {other.status}", 300.0)
     target = app.platform.tenant_app(slug)
     db.begin(write=False)  # two that call each other would wait for each other's locks, and in vain
     body = app.json.dumps(data).encode()

@@ -12,6 +12,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from .errors import BadToken
 
 if TYPE_CHECKING:
+    from .registry import Tenant
     from .tenant_app import TenantApp
 
 _PURPOSE = "session"
@@ -68,10 +69,7 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     session_class = TenantSession  # type: ignore[assignment]  # which takes how it is read, not what is in it
 
     def get_cookie_name(self, app: Flask) -> str:
-        name = f"{cast('TenantApp', app).tenant.slug}{_NAME}"
-        if not self.get_cookie_secure(app):
-            return name
-        return f"__Secure-{name}" if _door() else f"__Host-{name}"
+        return name_of_cookie(cast("TenantApp", app).tenant, _NAME, _door())
 
     def get_cookie_domain(self, app: Flask) -> str | None:
         return None
@@ -156,6 +154,18 @@ class TenantSessionInterface(SecureCookieSessionInterface):
             partitioned=self.get_cookie_partitioned(app),
         )
         response.vary.add("Cookie")
+
+
+def name_of_cookie(tenant: Tenant, suffix: str, door: str) -> str:
+    """Return the name of a cookie that is the tenant's alone; no slug has an underscore, so none begins another.
+
+    :param suffix: what it is for, with an underscore before it.
+    :param door: the path prefix that the request came through; empty at a host door.
+    """
+    name = f"{tenant.slug}{suffix}"
+    if tenant.settings.scheme != "https":
+        return name
+    return f"__Secure-{name}" if door else f"__Host-{name}"
 
 
 def _keep_private(response: Response) -> None:

@@ -19,6 +19,7 @@ from werkzeug.exceptions import Aborter, HTTPException, NotFound
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.test import create_environ
 from werkzeug.utils import cached_property
+from werkzeug.wsgi import FileWrapper
 
 from . import dates, db
 from .alternates import alternates, language_links
@@ -30,6 +31,7 @@ from .floor_plan import PlannedRule, TenantMap
 from .languages import current_language, language_name, words_for_templates
 from .requests import TenantRequest
 from .sessions import TenantSessionInterface
+from .suspension import Stream
 from .template_code import TemplateCache, TenantEnvironment
 from .users.current import current_user
 
@@ -271,8 +273,22 @@ class TenantApp(Flask):
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Flask's, but every answer has the headers that keep pages safe, unless the app set them otherwise."""
         if self.platform is not None:
-            start_response = cast("StartResponse", partial(_start_safely, start_response, self.safety_headers))
+            start_response = start_safely(start_response, self.safety_headers)
         return super().wsgi_app(environ, start_response)
+
+    def process_response(self, response: Response) -> Response:
+        """Flask's, but a body that is made while it is sent ends when the tenant is no longer served."""
+        response = super().process_response(response)
+        if type(response.response) is not list and self.platform is not None:  # a page's is one
+            self._look_after(response)
+        return response
+
+    def _look_after(self, response: Response) -> None:
+        environ, body = request.environ, response.response
+        is_file = isinstance(body, environ.get("wsgi.file_wrapper", FileWrapper))  # which the server sends by itself
+        if response.is_streamed and not is_file:
+            streams, connection = self.platform.streams, environ.get("gunicorn.socket")
+            response.response = Stream(streams, self.tenant.slug, body, connection)
 
     def make_response(self, rv: Any) -> Response:
         """Flask's, but objects with ``to_json`` become JSON, and an error that nobody has answered is answered here."""
@@ -285,6 +301,11 @@ def _csrf_token() -> str:
     from .forms import csrf_token  # the form library is for those who have forms
 
     return csrf_token()
+
+
+def start_safely(start_response: StartResponse, more: list[tuple[str, str]]) -> StartResponse:
+    """Let an answer have more headers, where it has none of their names."""
+    return cast("StartResponse", partial(_start_safely, start_response, more))
 
 
 def _start_safely(

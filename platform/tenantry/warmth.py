@@ -65,8 +65,11 @@ def warm_up(platform: Platform) -> None:
 
 
 def warm_slugs(registry: Registry) -> list[str]:
-    """Return the tenants to warm up: those that are named or all, and no more than a worker keeps."""
-    served = dict.fromkeys(tenant.slug for tenant in registry.served())
+    """Return the tenants to warm up: those that are named or all, and no more than a worker keeps.
+
+    None that are refused at the gate: no app answers for them, and the database of one may be worked on.
+    """
+    served = dict.fromkeys(slug for slug, tenant in registry.items() if tenant.status in ("active", "read-only"))
     warm = registry.settings.warm
     chosen = list(served) if warm == "all" else [slug for slug in warm if slug in served]
     return chosen[: registry.settings.live_tenants]

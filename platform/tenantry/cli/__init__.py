@@ -14,8 +14,10 @@ from .. import __version__
 from ..factory import CONFIG
 from .backup import backup
 from .develop import run, shell
+from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .maintenance import maintenance
 from .outbox import outbox
 from .output import Commands
 from .plan import apply, diff, plan, rollback
@@ -42,6 +44,7 @@ _COMMANDS = (
     check,
     list_tenants,
     show,
+    hosts,
     routes,
     status,
     plan,
@@ -55,5 +58,5 @@ _COMMANDS = (
     outbox,
     restore_tenant,
 )
-for command in (*_COMMANDS, keys, users, backup):
+for command in (*_COMMANDS, backup, keys, maintenance, users):
     main.add_command(command)

@@ -64,7 +64,7 @@ def _by_token(token: str) -> CurrentUser:
 
 
 def _by_password(name: str, password: str) -> CurrentUser:
-    if current_tenant.status != "active":  # an attempt would have to be counted, and nothing may be written
+    if current_tenant.status == "read-only":  # an attempt would have to be counted, and nothing may be written
         raise LoginRequired(by_header=True)
     user = check_password(name, password)
     if user is None or not user.is_active:
