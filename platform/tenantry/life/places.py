@@ -1,0 +1,77 @@
+"""Where a tenant has things beside its table in tenants.toml, and how they go, in steps that can be taken again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+from ..errors import StateError
+from ..registry import Settings, Tenant
+from ..sqlite import DEED_FILE
+
+#: What stays of a tenant that is gone: the lock by which it was provisioned.
+_NOTHING = {"lock"}
+_REPLACED = re.compile(r"(.+)-\d{8}T\d{6}\.\d{6}Z")
+
+
+def has_state(tenant: Tenant) -> bool:
+    """Whether there is something in a tenant's state folder, as of an earlier one of its slug."""
+    return tenant.state.is_dir() and bool({path.name for path in tenant.state.iterdir()} - _NOTHING)
+
+
+def mails_of(tenant: Tenant) -> Path:
+    """Return the folder of mails that were written into files."""
+    return tenant.settings.state_dir / "mail" / tenant.slug
+
+
+def remove_state(tenant: Tenant) -> None:
+    """Remove all that a tenant has in the state folder, but for its backups.
+
+    Its claim goes first and its database before the rest: at no point another tenant could be made of what is left.
+
+    :raises StateError: if something cannot be removed.
+    """
+    try:
+        deed = tenant.state / DEED_FILE
+        if deed.exists():
+            claim_of(tenant.settings, deed.read_text()).unlink(missing_ok=True)
+        deed.unlink(missing_ok=True)
+        tenant.database_file.unlink(missing_ok=True)
+        for folder in (tenant.state, mails_of(tenant), *_replaced(tenant)):
+            remove_folder(folder)
+    except OSError as error:
+        raise StateError(f"{error.filename} cannot be removed ({error.strerror}). Mend that, and run it again.") from None
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; of a symbolic link, the link.
+
+    :raises OSError: if it cannot be removed.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def claim_of(settings: Settings, deed: str) -> Path:
+    """Return the file that says whose a deed is.
+
+    :param deed: as a tenant's copy of it has it.
+    """
+    try:
+        name = UUID(deed.strip()).hex
+    except ValueError:
+        name = "none"
+    return settings.state_dir / "deeds" / name
+
+
+def _replaced(tenant: Tenant) -> Iterator[Path]:
+    """Yield what restores have kept of a tenant."""
+    for path in (tenant.settings.state_dir / "replaced").glob(f"{tenant.slug}-*"):
+        found = _REPLACED.fullmatch(path.name)
+        if found is not None and found[1] == tenant.slug:
+            yield path
