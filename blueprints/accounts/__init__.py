@@ -40,5 +40,5 @@ def keep_to_this_browser(response: Response) -> Response:
     return response
 
 
-from . import access, address, logging_in, members, passwords, profile, signing_up  # noqa: E402, F401  # they need bp
+from . import access, address, export, logging_in, members, passwords, profile, signing_up  # noqa: E402, F401  # they need bp
 from .api import api_bp as api_bp  # noqa: E402  # what it needs, needs bp

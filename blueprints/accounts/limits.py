@@ -15,6 +15,8 @@ RESETS_FROM = Throttle("resets from", "20 per hour")
 RESETS_FOR = Throttle("resets for", "5 per hour")
 #: Mails to an address that somebody says is theirs, whoever says so. Those beyond are not sent.
 MAILS_TO = Throttle("mails to", "5 per hour")
+#: All of a workspace's data, asked for by one administrator.
+EXPORTS_BY = Throttle("exports by", "10 per hour")
 #: Most API tokens of one account.
 MOST_TOKENS = 50
 

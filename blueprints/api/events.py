@@ -15,7 +15,8 @@ from . import bp
 
 _KINDS = (
     "What it happened to, and what, with a dot between: organization, membership, invitation, project, task, comment, "
-    "page or user; created, changed, deleted, archived, revived, published, unpublished or withdrawn."
+    "page, user or workspace; created, changed, deleted, archived, revived, published, unpublished, withdrawn or "
+    "exported."
 )
 
 

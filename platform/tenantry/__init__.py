@@ -21,6 +21,7 @@ from .languages import (
     speaking,
     use_language,
 )
+from .neutralising import on_neutralise
 from .registry import Registry, Tenant
 from .tenant_app import TenantApp, add_to_navigation, on_provision
 from .users.current import current_user, login_required, role_required
@@ -45,6 +46,7 @@ __all__ = [
     "db",
     "errors",
     "events",
+    "exporting",
     "format_date",
     "format_datetime",
     "format_number",
@@ -58,6 +60,7 @@ __all__ = [
     "mail",
     "ngettext",
     "npgettext",
+    "on_neutralise",
     "on_provision",
     "organizations",
     "paginate",

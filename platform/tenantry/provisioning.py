@@ -6,6 +6,7 @@ and the first content comes in the transaction that notes that it has come.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +19,14 @@ from . import deed as deeds
 from .closing import back_to_wal, check_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
-from .sqlite import DEED_FILE, DatabaseFile, create_file, side_files
+from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
 
 if TYPE_CHECKING:
     from .app import Platform
-    from .registry import Tenant
+    from .registry import Settings, Tenant
     from .tenant_app import TenantApp
 
-
+_DEED = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _REMEDY = (
     "Bring it back from a backup, without {file.name}-wal and {file.name}-shm beside it; or, to begin anew with an "
     "empty one, remove the folder {file.parent}."
@@ -34,10 +35,14 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """A tenant's database, found and known by its deed."""
+    """A tenant's database, found and known by its deed.
+
+    :ivar former: slugs that the tenant had before, the last one first.
+    """
 
     database: DatabaseFile
     deed: deeds.Deed
+    former: tuple[str, ...] = ()
 
 
 def take_possession(platform: Platform, tenant: Tenant) -> Possession:
@@ -61,7 +66,36 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
             has_log = connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         if not has_log:  # a command that had it alone was cut short
             back_to_wal(tenant.database_file)
-        return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed))
+        return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed), _former(tenant))
+
+
+def _former(tenant: Tenant) -> tuple[str, ...]:
+    try:
+        return tuple((tenant.state / FORMER_FILE).read_text().split())
+    except FileNotFoundError:
+        return ()
+
+
+def holder_of(settings: Settings, slug: str, deed: str) -> str:
+    """Return the tenant that has a deed now, as one may have been renamed; the slug where nobody has it.
+
+    :param slug: whose it was.
+    :param deed: 32 hexadecimal digits.
+    """
+    if not _DEED.fullmatch(deed) or _has_deed(settings, slug, deed):
+        return slug
+    try:
+        owner = (settings.state_dir / "deeds" / deed).read_text().strip()
+    except OSError:
+        return slug
+    return owner if _has_deed(settings, owner, deed) else slug
+
+
+def _has_deed(settings: Settings, slug: str, deed: str) -> bool:
+    try:
+        return (settings.state_dir / "tenants" / slug / DEED_FILE).read_text().strip().replace("-", "") == deed
+    except OSError:
+        return False
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:

@@ -38,6 +38,7 @@ class KeptAnswer(db.Model):
     """
 
     __tablename__ = "tenantry_kept_answer"
+    __table_args__ = {"info": {"secret": True}}  # noqa: RUF012  # as SQLAlchemy has it
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))

@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from ..errors import BadArchive, StateError
+from ..errors import StateError
 from ..files import give_to_owner_of
 from .databases import check_database
 from .encryption import decrypted
 from .manifest import DATABASE, LARGEST, NAME, Manifest, Member
+from .refusals import BadArchive
 
 _CHUNK = 1024 * 1024
 #: Bytes that may be asked for at once. tarfile reads whole headers, and one could claim to have gigabytes.

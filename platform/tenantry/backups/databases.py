@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
 
-from ..errors import BadArchive
 from ..files import give_to_owner_of
 from ..times import now
+from .refusals import BadArchive
 
 #: Pages that are copied in one step, in which nothing else of this process's thread runs: 4 MiB.
 _PAGES = 1024

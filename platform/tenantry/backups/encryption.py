@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
-from ..errors import BadArchive, BadKey, ImportFailed
+from ..errors import ImportFailed
+from .refusals import BadArchive, BadKey
 
 #: With what an encrypted archive begins.
 MARK = b"age-encryption.org/v1"

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import BadArchive, StateError
+from ..errors import StateError
 from ..files import give_to_owner_of, make_private_folder
 from ..registry import Settings
 from .archive import read_manifest
 from .encryption import is_encrypted
+from .refusals import BadArchive
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([a-z0-9][a-z0-9-]*)-(\d{8}T\d{6}Z)\.tar\.gz(\.age)?", re.ASCII)
@@ -63,7 +64,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            raise StateError(f"There is {path} already, of the same second. Try again.")
+            raise StateError(f"There is {path} already; nothing was changed. Name another file, or try again.")
         draft.replace(path)
         _sync(path.parent)
     finally:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from ..doors import SLUG
-from ..errors import BadArchive
+from .refusals import BadArchive
 
 #: The version of the archives that are written, and the newest that is read.
 FORMAT = 1

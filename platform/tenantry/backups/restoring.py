@@ -18,7 +18,7 @@ from .. import __version__
 from .. import deed as deeds
 from ..app import Platform
 from ..doors import check_slug
-from ..errors import BadArchive, StateError
+from ..errors import StateError
 from ..files import write_state_file
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE, DatabaseFile
@@ -27,6 +27,7 @@ from .databases import check_database, let_nothing_out
 from .drafts import draft
 from .encryption import decrypted
 from .manifest import DATABASE, STATE_FOLDERS, TABLE, Manifest
+from .refusals import BadArchive
 from .sources import copy_files
 from .switching import finish, switch
 

@@ -14,15 +14,19 @@ from .. import __version__
 from ..factory import CONFIG
 from .backup import backup
 from .develop import run, shell
+from .each import each
+from .export import export
 from .hosts import hosts
 from .inspect import check, list_tenants, routes, show
 from .keys import keys
+from .life import add, clone, remove, rename
 from .maintenance import maintenance
 from .outbox import outbox
 from .output import Commands
 from .plan import apply, diff, plan, rollback
 from .provision import provision
 from .restore import restore_tenant
+from .states import archive, read_only, resume, suspend
 from .status import status
 from .users import users
 from .worker import worker
@@ -51,12 +55,21 @@ _COMMANDS = (
     apply,
     diff,
     rollback,
+    add,
+    clone,
+    rename,
+    suspend,
+    resume,
+    archive,
+    remove,
+    each,
     provision,
     run,
     shell,
     worker,
     outbox,
     restore_tenant,
+    export,
 )
-for command in (*_COMMANDS, backup, keys, maintenance, users):
+for command in (*_COMMANDS, backup, keys, maintenance, read_only, users):
     main.add_command(command)

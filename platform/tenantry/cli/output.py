@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..app import Platform
+from ..arrival import wait_for
 from ..errors import ConfigError, TenantryError, did_you_mean
+from ..generations import Generation, state_dir_of
 from ..memory import Memory
+from ..registry import Settings
 from ..taking_up import in_force
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -43,6 +46,15 @@ def load_platform(context: click.Context) -> Platform:
     if found.problems:
         click.echo(f"{ConfigError(found.problems)}\nGeneration {found.generation} is used instead.\n", err=True)
     return Platform(found.registry)
+
+
+def tell_arrival(context: click.Context, generation: Generation) -> None:
+    """Wait until every process that serves has a generation, and say so; the status is 1 where one has not."""
+    file = Path(context.obj).absolute()
+    arrival = wait_for(Settings(file=file, state_dir=state_dir_of(file)), generation)
+    click.echo(str(arrival), err=bool(arrival.behind))
+    if arrival.behind:
+        context.exit(1)
 
 
 def console() -> Console:

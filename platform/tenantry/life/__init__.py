@@ -5,9 +5,9 @@ so what is half done is never served, and the same command, run again, finishes 
 """
 
 from .adding import add
-from .cloning import clone
+from .cloning import clone, cloned_table
 from .removing import Removed, remove
 from .renaming import rename
 from .statuses import set_statuses
 
-__all__ = ["Removed", "add", "clone", "remove", "rename", "set_statuses"]
+__all__ = ["Removed", "add", "clone", "cloned_table", "remove", "rename", "set_statuses"]

@@ -16,9 +16,7 @@ from .making import make
 TASK = "add"
 
 
-def add(
-    file: Path, slug: str, asked: Mapping[str, Any], finish: Callable[[Platform, Task], None] = lambda platform, task: None
-) -> Generation:
+def add(file: Path, slug: str, asked: Mapping[str, Any], finish: Callable[[Platform, Task], None]) -> Generation:
     """Add a tenant, and put it into force; or finish that, where it was cut short.
 
     :param file: tenants.toml.

@@ -52,7 +52,7 @@ def clone(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
     return make(file, slug, TASK, asked, equip)
 
 
-def table_for(editor: Editor, source: str, slug: str, own: Mapping[str, Any]) -> tuple[str, list[str]]:
+def cloned_table(editor: Editor, source: str, slug: str, own: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the table of a copy as TOML, and the names of the configuration that it does not get.
 
     It has the comments of the source's, and no mail server.

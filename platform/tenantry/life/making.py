@@ -17,7 +17,7 @@ from ..editing import editing
 from ..errors import StateError, TenantClosed
 from ..generations import Generation, state_dir_of
 from ..registry import Registry, Settings, Tenant
-from .places import has_state, remove_folder, remove_state
+from .places import has_content, remove_folder, remove_state
 
 #: Makes what a tenant needs, in steps that can be taken again.
 Equip = Callable[[Platform, Task], None]
@@ -79,7 +79,7 @@ def settings_of(file: Path) -> Settings:
 
 
 def _check_free(tenant: Tenant, asked: Mapping[str, Any]) -> None:
-    if has_state(tenant) and not asked.get("adopt"):
+    if has_content(tenant.state) and not asked.get("adopt"):
         raise StateError(
             f"There is the state of an earlier tenant '{tenant.slug}', {tenant.state}. To serve that again, use "
             f"'tenantry add {tenant.slug} --adopt'; to begin anew, move the folder away."

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from ..closing import alone_with
 from ..errors import StateError
+from ..files import locked
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE
 
@@ -17,9 +20,22 @@ _NOTHING = {"lock"}
 _REPLACED = re.compile(r"(.+)-\d{8}T\d{6}\.\d{6}Z")
 
 
-def has_state(tenant: Tenant) -> bool:
-    """Whether there is something in a tenant's state folder, as of an earlier one of its slug."""
-    return tenant.state.is_dir() and bool({path.name for path in tenant.state.iterdir()} - _NOTHING)
+def has_content(folder: Path) -> bool:
+    """Whether there is something in a folder, or a file in its place."""
+    return folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= _NOTHING)
+
+
+@contextmanager
+def nobody_in(tenant: Tenant) -> Iterator[None]:
+    """Hold a tenant's database and its lock, so that no other process uses, makes or updates it.
+
+    :raises StateError: if another process does not give it up.
+    """
+    with ExitStack() as held:
+        if tenant.database_file.exists():
+            held.enter_context(alone_with(tenant.database_file, tenant.slug))
+            held.enter_context(locked(tenant.state / "lock"))
+        yield
 
 
 def mails_of(tenant: Tenant) -> Path:
@@ -43,7 +59,9 @@ def remove_state(tenant: Tenant) -> None:
         for folder in (tenant.state, mails_of(tenant), *_replaced(tenant)):
             remove_folder(folder)
     except OSError as error:
-        raise StateError(f"{error.filename} cannot be removed ({error.strerror}). Mend that, and run it again.") from None
+        raise StateError(
+            f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can."
+        ) from None
 
 
 def remove_folder(folder: Path) -> None:

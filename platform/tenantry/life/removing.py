@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..backups import back_up, default_folder
-from ..closing import alone_with, closing, note_of
+from ..closing import closing, note_of
 from ..editing import editing
 from ..errors import StateError
 from ..generations import Generation
 from ..registry import Tenant
 from ..sqlite import DEED_FILE
 from .making import settings_of
-from .places import remove_folder, remove_state
+from .places import nobody_in, remove_folder, remove_state
 from .renaming import replace_elsewhere
 
 #: The command, as its note names it.
@@ -58,7 +56,7 @@ def remove(file: Path, slug: str) -> Removed:
     check_removable(file, slug)
     tenant = Tenant(slug, settings_of(file))
     backup = _back_up(file, tenant)
-    with closing(tenant.settings, slug, TASK, backup=str(backup or "")) as task, _nobody_in(tenant):
+    with closing(tenant.settings, slug, TASK, backup=str(backup or "")) as task, nobody_in(tenant):
         generation = _take_out(file, slug)
         task.reach(backup=str(backup or task.details["backup"]))
         remove_state(tenant)
@@ -70,7 +68,7 @@ def remove(file: Path, slug: str) -> Removed:
 def _check_archived(tenant: Tenant) -> None:
     if tenant.status != "archived":
         raise StateError(
-            f"'{tenant.slug}' is {tenant.status}; expected one that is archived. Archive it first, which can be undone: "
+            f"'{tenant.slug}' is {tenant.status}; expected one that is archived. That can be undone, so do it first: "
             f"tenantry archive {tenant.slug}"
         )
 
@@ -84,14 +82,6 @@ def _back_up(file: Path, tenant: Tenant) -> Path | None:
     if not tenant.database_file.exists() and not (tenant.state / DEED_FILE).exists():
         return None
     return back_up(tenant, table, default_folder(tenant.settings)).path
-
-
-@contextmanager
-def _nobody_in(tenant: Tenant) -> Iterator[None]:
-    with ExitStack() as held:
-        if tenant.database_file.exists():
-            held.enter_context(alone_with(tenant.database_file, tenant.slug))
-        yield
 
 
 def _take_out(file: Path, slug: str) -> Generation:
@@ -110,5 +100,5 @@ def _remove_overlay(tenant: Tenant) -> None:
         remove_folder(tenant.folder)
     except OSError as error:
         raise StateError(
-            f"{error.filename} cannot be removed ({error.strerror}). Mend that, and run it again."
+            f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can."
         ) from None

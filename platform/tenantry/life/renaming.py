@@ -6,12 +6,10 @@ So log-ins, tokens, links and jobs that wait go on. It is closed meanwhile, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..closing import Task, alone_with, back_to_wal, closing, note_of
+from ..closing import Task, back_to_wal, closing, note_of
 from ..doors import check_slug
 from ..editing import PLATFORM, Editor, editing
 from ..errors import StateError
@@ -20,7 +18,7 @@ from ..generations import Generation
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE, FORMER_FILE
 from .making import settings_of
-from .places import claim_of, has_state, mails_of
+from .places import claim_of, has_content, mails_of, nobody_in, remove_folder
 
 #: The command, as its note names it.
 TASK = "rename"
@@ -42,7 +40,7 @@ def rename(file: Path, slug: str, new: str, path: str | None = None) -> Generati
     with closing(settings, slug, TASK, **asked) as task, closing(settings, new, TASK, **asked) as other:
         if not (task.resumed or other.resumed):
             _check_free(named)
-        with _nobody_in(old):
+        with nobody_in(old):
             task.reach()
             other.reach()
             try:
@@ -87,9 +85,11 @@ def _check(file: Path, settings: Settings, slug: str, new: str, path: str | None
 
 
 def _check_free(named: Tenant) -> None:
-    for place in [*([named.state] if has_state(named) else []), named.folder, mails_of(named)]:
-        if place.exists():
-            raise StateError(f"There is {place} already, as of an earlier tenant. Choose another slug, or move it away.")
+    for place in (named.state, named.folder, mails_of(named)):
+        if has_content(place):
+            raise StateError(
+                f"There is {place} already, as of an earlier tenant. Choose another slug, or move it away."
+            )
 
 
 def _change(editor: Editor, slug: str, new: str, path: str | None) -> list[str]:
@@ -126,14 +126,6 @@ def _replace_in(names: Any, slug: str, new: str | None) -> None:
         names[place] = new
 
 
-@contextmanager
-def _nobody_in(tenant: Tenant) -> Iterator[None]:
-    with ExitStack() as held:
-        if tenant.database_file.exists():
-            held.enter_context(alone_with(tenant.database_file, tenant.slug))
-        yield
-
-
 def _pairs(old: Tenant, named: Tenant) -> list[tuple[Path, Path]]:
     """Return what is moved where. The overlay first, which may be in a folder that this user may not change."""
     return [(old.folder, named.folder), (mails_of(old), mails_of(named)), (old.state, named.state)]
@@ -149,7 +141,8 @@ def _move(old: Tenant, named: Tenant) -> None:
 
 def _move_back(old: Tenant, named: Tenant) -> None:
     for source, target in reversed(_pairs(old, named)):
-        _move_one(target, source)
+        if not has_content(source):
+            _move_one(target, source)
     _claim(old)
 
 
@@ -157,10 +150,8 @@ def _move_one(source: Path, target: Path) -> None:
     if not source.exists():
         return
     try:
-        if target.is_dir() and {path.name for path in target.iterdir()} <= {"lock"}:
-            for path in target.iterdir():
-                path.unlink()
-            target.rmdir()
+        if target.is_dir() and not has_content(target):
+            remove_folder(target)
         os.rename(source, target)
     except OSError as error:
         raise StateError(f"{source} cannot be renamed to {target} ({error.strerror}).") from None

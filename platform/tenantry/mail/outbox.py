@@ -25,6 +25,9 @@ GIVE_UP_AFTER = timedelta(days=3)
 #: How long a mail that was sent, or given up, is still listed.
 KEPT = timedelta(days=30)
 
+#: What is nobody's business but the worker's, or has links in it: it is left out of exports.
+_SECRET = {"secret": True}
+
 
 class Outbox(db.Model):
     """A mail. Times are in UTC.
@@ -39,15 +42,15 @@ class Outbox(db.Model):
     __tablename__ = "tenantry_outbox"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    message_id: Mapped[str] = mapped_column(String(320))
+    message_id: Mapped[str] = mapped_column(String(320), info=_SECRET)
     recipient: Mapped[str] = mapped_column(String(254))
     subject: Mapped[str] = mapped_column(String(400))
-    message: Mapped[bytes | None]
+    message: Mapped[bytes | None] = mapped_column(info=_SECRET)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    due_at: Mapped[datetime | None] = mapped_column(default=now, index=True)
-    claimed_until: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None] = mapped_column(String(500))
+    due_at: Mapped[datetime | None] = mapped_column(default=now, index=True, info=_SECRET)
+    claimed_until: Mapped[datetime | None] = mapped_column(info=_SECRET)
+    attempts: Mapped[int] = mapped_column(default=0, info=_SECRET)
+    error: Mapped[str | None] = mapped_column(String(500), info=_SECRET)
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
 

@@ -31,11 +31,11 @@ class User(Model):
     __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(32), unique=True)
-    email: Mapped[str] = mapped_column(String(254), unique=True)
-    name: Mapped[str] = mapped_column(String(80))
-    about: Mapped[str] = mapped_column(Text, default="")
-    password_hash: Mapped[str | None] = mapped_column(String(200))
+    username: Mapped[str] = mapped_column(String(32), unique=True, info={"personal": "user-{id}"})
+    email: Mapped[str] = mapped_column(String(254), unique=True, info={"personal": "user-{id}@example.invalid"})
+    name: Mapped[str] = mapped_column(String(80), info={"personal": "Person {id}"})
+    about: Mapped[str] = mapped_column(Text, default="", info={"personal": ""})
+    password_hash: Mapped[str | None] = mapped_column(String(200), info={"secret": True})
     role: Mapped[str] = mapped_column(String(10), default="member")
     language: Mapped[str | None] = mapped_column(String(12))
     timezone: Mapped[str | None] = mapped_column(String(64))
@@ -62,6 +62,7 @@ class Login(Model):
     """One browser in which somebody is logged in; the cookie has what its id is the SHA-256 digest of."""
 
     __tablename__ = "tenantry_login"
+    __table_args__ = {"info": {"secret": True}}  # noqa: RUF012  # as SQLAlchemy has it
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("tenantry_user.id", ondelete="CASCADE"), index=True)
@@ -80,7 +81,7 @@ class ApiToken(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("tenantry_user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(80))
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True, info={"secret": True})
     scopes: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
@@ -93,7 +94,7 @@ class Invitation(Model):
     __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(String(254))
+    email: Mapped[str] = mapped_column(String(254), info={"personal": "invited-{id}@example.invalid"})
     role: Mapped[str] = mapped_column(String(10))
     invited_by_id: Mapped[int | None] = mapped_column(ForeignKey("tenantry_user.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -105,6 +106,7 @@ class Attempts(Model):
     """How often something was tried that is allowed so many times; see ``throttle.py``. Unix time."""
 
     __tablename__ = "tenantry_attempts"
+    __table_args__ = {"info": {"secret": True}}  # noqa: RUF012  # as above
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
