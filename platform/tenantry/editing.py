@@ -124,7 +124,7 @@ class Editor:
         name, parts = self._find(slug)
         if parts is None:
             document = tomlkit.parse(self._texts[name])
-            del document["tenants"][slug]  # type: ignore[union-attr]  # a table
+            del document["tenants"][slug]
             self._texts[name] = tomlkit.dumps(document)
             return
         before, _, after = parts.text.partition(parts.tables[slug])
@@ -309,7 +309,7 @@ def _says(path: Path, text: str) -> bool:
 
 def _changed(text: str, slug: str, change: Change) -> str:
     document = tomlkit.parse(text)
-    change(document["tenants"][slug])  # type: ignore[index]  # a table
+    change(document["tenants"][slug])
     return tomlkit.dumps(document)
 
 

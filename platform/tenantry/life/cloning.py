@@ -61,7 +61,7 @@ def cloned_table(editor: Editor, source: str, slug: str, own: Mapping[str, Any])
     :raises UnknownTenant: if there is no such tenant.
     """
     document = tomlkit.parse(editor.table(source))
-    table: Any = document["tenants"][source]  # type: ignore[index]  # a table
+    table: Any = document["tenants"][source]
     rename_views(table, source, slug)
     for key in _OF_ITS_OWN:
         table.pop(key, None)
@@ -72,9 +72,9 @@ def cloned_table(editor: Editor, source: str, slug: str, own: Mapping[str, Any])
     config["MAIL_SERVER"] = ""
     made = tomlkit.document()
     made["tenants"] = tomlkit.table(is_super_table=True)
-    made["tenants"][slug] = tomlkit.table()  # type: ignore[index]  # a table
+    made["tenants"][slug] = tomlkit.table()
     for key, value in [*own.items(), *table.items()]:
-        made["tenants"][slug][key] = value  # type: ignore[index]  # as above
+        made["tenants"][slug][key] = value
     return tomlkit.dumps(made), left_out
 
 
