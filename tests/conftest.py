@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import cycle, islice
@@ -121,6 +123,47 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+
+class Load:
+    """Visitors of a server, for as long as a block lasts. The errors are counted here, where they are felt.
+
+    :param targets: what they ask for, in turn.
+    :ivar answers: how often each status came; 0 is a connection that broke.
+    :ivar wrong: what was not answered 200, as target and status.
+    """
+
+    def __init__(self, server: Server, *targets: str, visitors: int = 4) -> None:
+        self.server = server
+        self.answers: Counter[int] = Counter()
+        self.wrong: list[tuple[str, int]] = []
+        self._stop = threading.Event()
+        self._targets = cycle(targets)
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._visit) for _ in range(visitors)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _visit(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                target = next(self._targets)
+            try:
+                status = self.server.get(target).status
+            except OSError:
+                status = 0
+            with self._lock:
+                self.answers[status] += 1
+                if status != 200:
+                    self.wrong.append((target, status))
 
 
 class Answer:

@@ -42,9 +42,9 @@ from tenantry.users import User, issue_token
 
 LEDGER = """
 from flask import Blueprint, request
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, mapped_column
-from tenantry import db, uploads
+from tenantry import cache, db, uploads
 from werkzeug.datastructures import FileStorage
 
 bp = Blueprint("ledger", __name__, url_prefix="/ledger")
@@ -68,6 +68,11 @@ def write(text):
 @bp.get("/")
 def read():
     return list(db.session.scalars(select(Line.text).order_by(Line.id)))
+
+
+@bp.get("/count")
+def count():
+    return str(cache.get_or_set("count", lambda: db.session.scalar(select(func.count()).select_from(Line)), 3600))
 
 
 @bp.get("/picture/<id>")
@@ -158,14 +163,20 @@ class Ledger:
             thread.join()
 
 
-def test_row_20_a_backup_under_writes_restored_elsewhere(tmp_path: Path, serve: Callable[..., Server]) -> None:
+@pytest.fixture
+def server(tmp_path: Path, serve: Callable[..., Server]) -> Server:
     package = tmp_path / "backup_set" / "ledger"
     (package / "migrations").mkdir(parents=True)
     (tmp_path / "backup_set" / "__init__.py").touch()
     (package / "__init__.py").write_text(LEDGER)
     (package / "migrations" / "backup_0001.py").write_text(MIGRATION)
     (tmp_path / "tenants.toml").write_text(LEDGER_TOML)
-    server = serve(tmp_path)
+    return serve(tmp_path)
+
+
+def test_row_20_a_backup_under_writes_restored_elsewhere(
+    tmp_path: Path, server: Server, serve: Callable[..., Server]
+) -> None:
     ledger = Ledger(server)
     try:
         ledger.wait_for(100)
@@ -204,6 +215,42 @@ def test_row_20_a_backup_under_writes_restored_elsewhere(tmp_path: Path, serve: 
     assert sqlite3.connect(state / "tenant.db").execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert (state / "deed").read_text() != (tmp_path / "var" / "tenants" / "acme" / "deed").read_text()
     assert len(json.loads(server.get("/acme/ledger/").body)) == len(acknowledged), "the original has lost nothing"
+
+
+def test_a_tenant_is_restored_while_it_is_served_and_written_to(tmp_path: Path, server: Server) -> None:
+    """Whoever asks meanwhile is told to wait. What was written in between is gone, and nothing of what came after."""
+    for number in range(50):
+        assert send(server, f"first-{number}")[0] == 200
+    then = json.loads(server.get("/acme/ledger/").body)
+    archive = json.loads(tenantry(tmp_path, "backup", "create", "acme", "--json").stdout)[0]["archive"]
+    ledger = Ledger(server)
+    try:
+        ledger.wait_for(60)
+        assert int(server.get("/acme/ledger/count").text) > 50
+        began = time.monotonic()
+        restored = tenantry(tmp_path, "restore", archive)
+        ended = time.monotonic()
+        ledger.wait_for(60)
+    finally:
+        ledger.end()
+    assert restored.returncode == 0, restored.stderr
+    assert set(ledger.refused) <= {503}
+    there = json.loads(server.get("/acme/ledger/").body)
+    assert there[:50] == then
+    assert max(Counter(there).values()) == 1
+    entries = [entry for entries in ledger.entries for entry in entries]
+    assert not {text for _, answered, text in entries if answered < began} & set(there)
+    assert {text for sent, _, text in entries if sent > ended} <= set(there)
+    assert set(there[50:]) <= {text for _, _, text in entries}
+    assert int(server.get("/acme/ledger/count").text) >= 50
+    (replaced,) = (tmp_path / "var" / "replaced").iterdir()
+    old = sqlite3.connect(replaced / "tenant.db")
+    kept = Counter(text for (text,) in old.execute("SELECT text FROM backup_line"))
+    old.close()
+    lost = {text for _, _, text in entries} - set(there)
+    assert lost <= set(kept), "every acknowledged line is in what is served now, or in what was replaced"
+    assert set(kept) & set(there) == set(then)
+    assert "Traceback" not in server.output()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from contextvars import Context
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 from flask import has_app_context, has_request_context
 from flask.globals import app_ctx, request_ctx
@@ -216,6 +217,7 @@ class Platform:
         for app in self.live.apps():
             if app.tenant.slug in closed:
                 self._give_up(app)
+                self.cache.clear(cast(UUID, app.tenant.deed))  # a restored tenant keeps its deed, and has other data
         folders = {self.registry.settings.state_dir / "tenants" / slug for slug in closed}
         for file in self.databases.idle_files():
             if Path(file.path).parent in folders:

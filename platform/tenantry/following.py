@@ -71,8 +71,8 @@ class Follower:
         self._stop.set()
         self._presence.end()
 
-    def look(self) -> None:
-        """Take up what is new. Nothing that is wrong goes through: what was in force stays that."""
+    def look(self) -> bool:
+        """Take up what is new; return whether there was anything. What is wrong is logged, and changes nothing."""
         with self._looking:
             before = self.platform.generation
             try:
@@ -83,14 +83,16 @@ class Follower:
                 self._said = ""
             except Exception as error:
                 self._say(explain(error))
-            self._report(at_once=self.platform.generation != before)
+            changed = self.platform.generation != before
+            self._report(at_once=changed)
+            return changed
 
     def _run(self) -> None:
         pause = EVERY
         while not self._stop.wait(pause):
             began = time.monotonic()
-            self.look()
-            pause = max(EVERY, 20 * (time.monotonic() - began))
+            # A look at ten thousand files takes its time, and must not take the worker's.
+            pause = EVERY if self.look() else max(EVERY, 20 * (time.monotonic() - began))
 
     def _follow(self) -> None:
         stamp = stamp_of(self._generations.pointer)

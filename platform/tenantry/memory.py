@@ -14,6 +14,9 @@ from .registry import Settings, Tenant
 from .sources import KEPT, Sources, Unreadable
 from .tables import Cut, cut
 
+#: So many values for each tenant are held as ones that others may have too.
+_MOST_SHARED = 20
+
 
 class Part(NamedTuple):
     """One tenant's tables: in which file, as what text, and the tenant itself where that text is known."""
@@ -67,6 +70,8 @@ class Memory:
         sound = {name: each for name, each in cuts.items() if each is not None}
         texts = {slug: text for each in sound.values() for slug, text in each.tables.items()}
         self._heads, self._tenants, self.settings = {}, {}, settings
+        if len(self.shared) > _MOST_SHARED * (len(tenants) + 1):
+            self.shared = {}  # most of it is of tenants as they were
         if len(sound) == len(cuts) and texts.keys() == tenants.keys():
             self.defaults = defaults
             self._heads = {name: each.head for name, each in sound.items()}

@@ -5,10 +5,10 @@ a tenant back.
 """
 
 from .archive import verify
+from .contents import as_toml, configured, table_for
 from .keeping import Backup, backups_in, default_folder, thin_out
 from .manifest import Manifest
 from .restoring import Restored, restore, restore_replaced
-from .sources import as_toml, table_for, tables_of
 from .taking import back_up, write_backup
 
 __all__ = [
@@ -18,11 +18,11 @@ __all__ = [
     "as_toml",
     "back_up",
     "backups_in",
+    "configured",
     "default_folder",
     "restore",
     "restore_replaced",
     "table_for",
-    "tables_of",
     "thin_out",
     "verify",
     "write_backup",

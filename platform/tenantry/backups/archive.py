@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from ..errors import StateError
-from ..files import give_to_owner_of
+from ..files import give_to_owner_of, make_private_folder
 from .databases import check_database
 from .encryption import decrypted
 from .manifest import DATABASE, LARGEST, NAME, Manifest, Member
@@ -162,7 +162,7 @@ def _written(path: Path | None) -> Iterator[BinaryIO | None]:
     if path is None:
         yield None
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         give_to_owner_of(path.parent, descriptor)

@@ -80,8 +80,14 @@ def _sync(folder: Path) -> None:
 
 
 def prepare_folder(folder: Path, slug: str) -> None:
-    """Make the folder of a tenant's backups, and clear away what a run that was killed has left in it."""
-    make_private_folder(folder / slug)
+    """Make the folder of a tenant's backups, and clear away what a run that was killed has left in it.
+
+    :raises StateError: if it cannot be written to.
+    """
+    try:
+        make_private_folder(folder / slug)
+    except StateError:
+        raise StateError(f"The folder {folder / slug} cannot be written to. Name another one: --to DIR.") from None
     for left in (folder / slug).glob(f".{slug}-*.tar.gz*"):
         if _NAME.fullmatch(left.name[1:].rpartition(".")[0]):
             left.unlink(missing_ok=True)

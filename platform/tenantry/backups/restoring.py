@@ -19,16 +19,16 @@ from .. import deed as deeds
 from ..app import Platform
 from ..doors import check_slug
 from ..errors import StateError
-from ..files import write_state_file
+from ..files import make_private_folder, write_state_file
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE, DatabaseFile
 from .archive import check_facts, unpack
+from .contents import copy_files
 from .databases import check_database, let_nothing_out
 from .drafts import draft
 from .encryption import decrypted
 from .manifest import DATABASE, STATE_FOLDERS, TABLE, Manifest
 from .refusals import BadArchive
-from .sources import copy_files
 from .switching import finish, switch
 
 #: MiB to which a database may grow while it is brought to the newest version.
@@ -127,7 +127,7 @@ def _make_ready(platform: Platform, target: Tenant, work: Path, manifest: Manife
         deed = deeds.replace(connection) if is_copy else cast(deeds.Deed, deeds.read(connection)).id
         connection.commit()
     for name in STATE_FOLDERS:
-        (work / "state" / name).mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(work / "state" / name)
     write_state_file(work / "state" / DEED_FILE, f"{deed}\n".encode())
     return is_copy, not was_current
 

@@ -20,8 +20,8 @@ from ..errors import StateError
 from ..files import locked, make_private_folder
 from ..registry import Tenant
 from ..sqlite import DEED_FILE, side_files
+from .contents import copy_files, files_below, is_same
 from .manifest import STATE_FOLDERS
-from .sources import copy_files, files_below, is_same
 
 #: The command, as the note names it.
 TASK = "restore"

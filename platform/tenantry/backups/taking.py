@@ -15,12 +15,12 @@ from ..errors import StateError
 from ..files import locked, make_private_folder
 from ..registry import Tenant
 from .archive import digest_of, verify, write
+from .contents import as_toml, copy_files, files_below, keep_file, keep_uploads
 from .databases import Facts, copy_database, facts_of
 from .drafts import draft
 from .encryption import encrypted
 from .keeping import Backup, place_for, prepare_folder, written_whole
 from .manifest import DATABASE, TABLE, Manifest, Member
-from .sources import as_toml, copy_files, files_below, keep_file, keep_uploads
 
 #: How often the copying begins anew, where uploads went while it was done.
 _TRIES = 5

@@ -13,7 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from ..backups import Backup, back_up, backups_in, default_folder, tables_of, thin_out, verify, write_backup
+from ..backups import Backup, back_up, backups_in, configured, default_folder, thin_out, verify, write_backup
+from ..backups.contents import Tables
 from ..backups.drafts import draft
 from ..backups.encryption import read_recipient
 from ..errors import explain
@@ -57,8 +58,7 @@ def create(
         raise click.UsageError("Give either the slugs of tenants, or --all.")
     for recipient in recipients:
         read_recipient(recipient)
-    registry = Registry.from_file(context.obj)
-    tables = tables_of(registry.settings)
+    registry, tables = configured(Path(context.obj).absolute())
     chosen = [registry[slug] for slug in dict.fromkeys(slugs)] or _with_database(registry)
     if to == "-":
         _write_one(chosen, tables, recipients)
@@ -66,7 +66,7 @@ def create(
     folder = Path(to) if to else default_folder(registry.settings)
 
     def run(tenant: Tenant) -> Backup:
-        made = back_up(tenant, tables[tenant.slug], folder, recipients)
+        made = back_up(tenant, tables.get(tenant.slug, {}), folder, recipients)
         if keep:
             thin_out(folder, tenant.slug, keep)
         return made
@@ -83,7 +83,7 @@ def create(
 @click.pass_context
 def list_backups(context: click.Context, slug: str | None, folder: Path | None, as_json: bool) -> None:
     """List archives, of one tenant or of all, newest first."""
-    settings = Registry.from_file(context.obj).settings
+    settings = configured(Path(context.obj).absolute())[0].settings
     rows = [_summary(each) for each in backups_in(folder or default_folder(settings), slug)]
     if as_json:
         print_json(rows)
@@ -100,7 +100,7 @@ def list_backups(context: click.Context, slug: str | None, folder: Path | None, 
 @click.pass_context
 def verify_archives(context: click.Context, archives: tuple[str, ...], identity: Path | None, as_json: bool) -> None:
     """Read archives to their end, and look at all that is in them: could they be restored?"""
-    settings = Registry.from_file(context.obj).settings
+    settings = configured(Path(context.obj).absolute())[0].settings
     rows: list[dict[str, Any]] = []
     for archive in archives:
         try:
@@ -137,12 +137,12 @@ def _with_database(registry: Registry) -> list[Tenant]:
     return [tenant for tenant in registry.served() if tenant.database_file.exists()]
 
 
-def _write_one(chosen: Sequence[Tenant], tables: dict[str, dict[str, Any]], recipients: Sequence[str]) -> None:
+def _write_one(chosen: Sequence[Tenant], tables: Tables, recipients: Sequence[str]) -> None:
     if len(chosen) != 1:
         raise click.UsageError("Standard output takes one archive: give one slug.")
     if sys.stdout.isatty():
         raise click.UsageError("An archive is no text for a terminal. Send it to a file or a program.")
-    write_backup(chosen[0], tables[chosen[0].slug], sys.stdout.buffer, recipients)
+    write_backup(chosen[0], tables.get(chosen[0].slug, {}), sys.stdout.buffer, recipients)
 
 
 def _run_all(run: Any, chosen: Sequence[Tenant], jobs: int) -> dict[str, Backup | Exception]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..app import Platform
-from ..backups import Restored, as_toml, restore, restore_replaced, table_for, tables_of
+from ..backups import Restored, as_toml, configured, restore, restore_replaced, table_for
 from .backup import identity_option, opened
 from .output import load_platform, relative
 
@@ -56,7 +56,8 @@ def _configuration(platform: Platform, done: Restored) -> list[str]:
     if done.slug not in registry:
         table = table_for(registry, done.slug, done.table, origin)
         return [f"It is served once this stands in {registry.settings.file.name}:", "", as_toml(done.slug, table)]
-    if done.slug == origin and done.table and tables_of(registry.settings)[origin] != done.table:
+    _, tables = configured(registry.settings.file)
+    if done.slug == origin and done.table and tables.get(origin) != done.table:
         text = as_toml(origin, done.table)
         return ["Its table in tenants.toml is another one by now, and is left alone. At that time it was:", "", text]
     return []

@@ -61,7 +61,7 @@ class JobQueue(Huey):  # type: ignore[misc]  # as above
     def __init__(self, platform: Platform, storage_class: type, **storage: Any) -> None:
         super().__init__(NAME, results=False, serializer=MessageSerializer(), storage_class=storage_class, **storage)
         self.platform = platform
-        self.look: Callable[[], None] = lambda: None
+        self.look: Callable[[], object] = lambda: None
         self._ended: list[bytes] = []
         self._call = self.task(name="call")(lambda call: None)  # one task for all: execute() runs what it names
         self._outage = Outage(

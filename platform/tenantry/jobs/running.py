@@ -48,7 +48,7 @@ class CutShort(Exception):
         return "Its worker ended while it ran, each time."
 
 
-def run(platform: Platform, look: Callable[[], None], call: Call) -> tuple[Call, float] | None:
+def run(platform: Platform, look: Callable[[], object], call: Call) -> tuple[Call, float] | None:
     """Run a call; return what to put back, and for how many seconds, if it is to run again. Never raises.
 
     :param look: looks for a configuration that is newer than the one in force.

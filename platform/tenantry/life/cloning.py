@@ -11,7 +11,7 @@ import tomlkit
 
 from ..app import Platform
 from ..backups.drafts import draft
-from ..backups.sources import copy_files, files_below
+from ..backups.contents import copy_files, files_below
 from ..backups.taking import copy_tenant
 from ..closing import Task
 from ..editing import Editor

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
-from ..registry import Registry, Settings, Tenant
-from ..tomlfile import TomlFile
+from ..accepting import candidate_of
+from ..errors import ConfigError
+from ..files import give_to_owner_of, make_private_folder
+from ..generations import Generations, state_dir_of
+from ..memory import Memory
+from ..registry import Registry, Tenant
+from ..sources import Sources
 
+#: By slug, a tenant's own table in tenants.toml.
+Tables = Mapping[str, Mapping[str, Any]]
 #: Folders of an overlay that are made anew by themselves.
 _DERIVED = ("__pycache__",)
 
 
-def tables_of(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return each tenant's own table as it stands in tenants.toml, or in a file that it includes."""
-    main = TomlFile(settings.file, settings.root)
-    patterns = main.data.get("platform", {}).get("include", [])
-    files = [main, *(TomlFile(path, settings.root) for each in patterns for path in sorted(settings.root.glob(each)))]
-    return {slug: table for file in files for slug, table in file.data.get("tenants", {}).items()}
+def configured(file: Path) -> tuple[Registry, Tables]:
+    """Return what a tenants.toml says, and each tenant's own table; the last good generation's where it is broken.
+
+    :raises ConfigError: if it has mistakes, and was never good.
+    """
+    generations, memory = Generations(state_dir_of(file), file), Memory()
+    try:
+        found = candidate_of(Sources(file), generations, memory)
+        registry, sources = found.registry, found.sources
+    except ConfigError:
+        if (current := generations.current()) is None:
+            raise
+        sources = generations.sources(current.number)
+        registry = Registry.load(sources, memory)
+    read = map(tomllib.loads, (sources.kept, *sources.texts.values()))
+    return registry, {slug: table for data in read for slug, table in data.get("tenants", {}).items()}
 
 
 def as_toml(slug: str, table: Mapping[str, Any]) -> str:
@@ -95,9 +113,13 @@ def copy_files(source: Path, target: Path, mode: int) -> None:
     :param mode: of the folders that are made; the files are for those who may enter these.
     """
     for name, path in files_below(source):
-        (target / name).parent.mkdir(mode=mode, parents=True, exist_ok=True)
+        make_private_folder((target / name).parent)
         shutil.copyfile(path, target / name)
         (target / name).chmod(mode & 0o666)
+        with (target / name).open("rb") as file:
+            give_to_owner_of((target / name).parent, file.fileno())
+    for folder in (Path(root) for root, _, _ in os.walk(target)):
+        folder.chmod(mode)
 
 
 def is_same(first: Path, second: Path) -> bool:

@@ -1,0 +1,402 @@
+"""Edits of tenants.toml while real gunicorns serve: rows 1, 2, 4, 5, 6 and 21 of the fault matrix, and every editor's way.
+
+Errors are counted at the client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, Load, Server, environ_without_tenantry
+from tenantry.generations import Generations
+from tenantry.presence import reports
+from tenantry.registry import Settings
+
+Serve = Callable[..., Server]
+
+#: A page that tells which app has made it, and one that takes its time.
+VIEWS = """
+import itertools, os, time
+from flask import Blueprint, current_app
+from tenantry import current_tenant
+
+bp = Blueprint("site", __name__)
+NUMBERS = itertools.count()
+
+
+@bp.get("/")
+def index():
+    number = current_app.extensions.setdefault("number", None)
+    if number is None:
+        number = current_app.extensions["number"] = next(NUMBERS)
+    return f"{current_tenant.title} {os.getpid()}.{number}"
+
+
+@bp.get("/slow")
+def slow():
+    before = current_tenant.title
+    time.sleep(1.5)
+    return f"{before} {current_tenant.title}"
+"""
+HEAD = '[platform]\nblueprints = "set_of_one"\n\n'
+
+
+def table(slug: str, title: str = "", more: str = "") -> str:
+    return f'[tenants.{slug}]\ntitle = "{title or slug}"\npath = "/{slug}"\n{more}\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    package = tmp_path / "set_of_one" / "site"
+    package.mkdir(parents=True)
+    (tmp_path / "set_of_one" / "__init__.py").touch()
+    (package / "__init__.py").write_text(VIEWS)
+    (tmp_path / "tenants.toml").write_text(HEAD + table("acme") + table("globex") + table("initech"))
+    return tmp_path
+
+
+@pytest.fixture
+def server(folder: Path, serve: Serve) -> Server:
+    started = serve(folder)
+    wait_until(lambda: len(status(folder)["processes"]) == 2)
+    return started
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def tenantry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tenantry.cli", *arguments],
+        cwd=folder,
+        env={**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(folder)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """What ``tenantry status --json`` prints, without the time that it takes to start."""
+    file = folder / "tenants.toml"
+    found = Generations(folder / "var", file)
+    current, refused = found.current(), found.rejection()
+    return {
+        "generation": asdict(current) if current else None,
+        "refused": asdict(refused) if refused else None,
+        "processes": [asdict(report) for report in reports(Settings(file=file, state_dir=folder / "var"))],
+    }
+
+
+def generations(folder: Path) -> tuple[int, set[int]]:
+    """Return the generation in force, and those that the processes have."""
+    found = status(folder)
+    return found["generation"]["number"], {process["generation"] for process in found["processes"]}
+
+
+def workers(server: Server) -> list[int]:
+    done = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def titles(server: Server, path: str) -> set[str]:
+    return {server.get(path).text.split(" ")[0] for _ in range(12)}
+
+
+def test_an_edit_is_live_in_every_worker_and_touches_nobody_else(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    apps = {server.get("/globex/").text for _ in range(40)}
+    assert len(apps) == 2, "both workers have built one"
+    with Load(server, "/globex/", "/initech/") as load:
+        file.write_text(file.read_text().replace('"acme"', '"Acme"'))
+        wait_until(lambda: titles(server, "/acme/") == {"Acme"})
+        file.write_text(file.read_text() + table("umbrella"))
+        wait_until(lambda: {server.get("/umbrella/").status for _ in range(12)} == {200})
+    assert set(load.answers) == {200}
+    assert {server.get("/globex/").text for _ in range(40)} == apps, "the same two apps"
+    assert generations(folder) == (3, {3})
+    assert "Generation 2 is in force: changed: acme." in server.output()
+    assert "Generation 3 is in force: new: umbrella." in server.output()
+
+
+def test_a_request_inside_the_old_app_ends_there(server: Server, folder: Path) -> None:
+    import threading
+
+    answers: list[tuple[int, str]] = []
+
+    def ask() -> None:
+        answer = server.get("/acme/slow")
+        answers.append((answer.status, answer.text))
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    time.sleep(0.3)
+    file = folder / "tenants.toml"
+    file.write_text(file.read_text().replace('"acme"', '"Acme"'))
+    wait_until(lambda: titles(server, "/acme/") == {"Acme"})
+    assert answers == [], "they are still inside"
+    for thread in asking:
+        thread.join()
+    assert answers == [(200, "acme acme")] * 4
+
+
+def test_row_1_a_broken_file_harms_nobody_and_is_seen(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    with Load(server, "/acme/", "/globex/") as load:
+        for broken in (
+            good.replace("path", "pathh", 1),
+            good[: len(good) // 2] + "\n[[[",
+            "",
+            good.replace('"/acme"', '"/globex"'),
+            good.replace("title", "overrides = { 'site.indx' = 'json:loads' }\ntitle", 1),
+        ):
+            file.write_text(broken)
+            wait_until(lambda: (status(folder)["refused"] or {"mended": 1})["mended"] is None, 5)
+            file.write_text(good)
+            wait_until(lambda: status(folder)["refused"]["mended"] is not None)
+        file.unlink()
+        wait_until(lambda: status(folder)["refused"]["mended"] is None)
+        seen = tenantry(folder, "status")
+        assert seen.returncode == 1
+        assert "not mended yet. The configuration has 1 problem" in seen.stdout
+        file.write_text(good)
+        wait_until(lambda: status(folder)["refused"]["mended"] is not None)
+    assert set(load.answers) == {200}
+    assert sum(load.answers.values()) > 200
+    assert generations(folder) == (1, {1})
+    as_data = json.loads(tenantry(folder, "status", "--json").stdout)
+    assert [process["generation"] for process in as_data["processes"]] == [1, 1]
+    assert as_data["refused"]["mended"]
+    assert "did you mean 'path'?" in server.output()
+    assert "did you mean 'site.index'?" in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_row_2_a_worker_that_starts_while_the_file_is_cut_has_every_tenant(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    for end in range(5, len(good), len(good) // 6):
+        file.write_text(good[:end])
+        before = workers(server)
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))  # noqa: B023  # called now
+        wait_until(lambda: len(status(folder)["processes"]) == 2)
+        for slug in ("acme", "globex", "initech"):
+            assert {server.get(f"/{slug}/").status for _ in range(8)} == {200}
+    file.write_text(good)
+    wait_until(lambda: status(folder)["refused"]["mended"] is not None)
+
+
+def test_row_2_gunicorn_starts_from_the_last_good_one(folder: Path, serve: Serve) -> None:
+    first = serve(folder)
+    assert first.get("/acme/").status == 200
+    first.stop()
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    file.write_text(good + "[tenants.umbrella\n")
+    second = serve(folder)
+    assert second.get("/globex/").status == 200
+    assert "not valid TOML" in second.output()
+    assert "Generation 1, the last good configuration, is served instead" in second.output()
+    file.write_text(good + table("umbrella"))
+    wait_until(lambda: {second.get("/umbrella/").status for _ in range(8)} == {200})
+
+
+def test_row_4_a_hundred_edits_under_load(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    with Load(server, "/acme/", "/globex/", "/initech/") as load:
+        for number in range(100):
+            slug = ("acme", "globex", "initech")[number % 3]
+            file.write_text(good.replace(f'title = "{slug}"', f'title = "{slug}-{number}"'))
+            time.sleep(0.05 if number % 10 else 0.6)
+        wait_until(lambda: titles(server, "/acme/") == {"acme-99"}, 5)
+    assert set(load.answers) == {200}
+    number, processes = generations(folder)
+    assert processes == {number}
+    assert 10 <= number <= 101
+    assert "Traceback" not in server.output()
+
+
+def test_row_5_ten_reloads_under_load(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    with Load(server, "/acme/", "/globex/") as load:
+        for number in range(10):
+            file.write_text(good.replace('title = "acme"', f'title = "acme-{number}"'))
+            before = workers(server)
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: not set(before) & set(workers(server)))  # noqa: B023  # called now
+    assert set(load.answers) == {200}, load.wrong[:5]
+    wait_until(lambda: titles(server, "/acme/") == {"acme-9"})
+    wait_until(lambda: len(status(folder)["processes"]) == 2)
+    assert generations(folder)[1] == {generations(folder)[0]}
+
+
+def test_row_6_a_worker_that_is_killed_costs_what_was_inside_it(server: Server, folder: Path) -> None:
+    """Four visitors: no more than four requests are inside at any moment. An edit comes right after."""
+    with Load(server, "/acme/", "/globex/", visitors=4) as load:
+        time.sleep(0.5)
+        os.kill(workers(server)[0], signal.SIGKILL)
+        file = folder / "tenants.toml"
+        file.write_text(file.read_text().replace('"acme"', '"Acme"'))
+        wait_until(lambda: len(status(folder)["processes"]) == 2, 10)
+        wait_until(lambda: titles(server, "/acme/") == {"Acme"}, 10)
+    assert load.answers[0] <= 4
+    assert set(load.answers) <= {200, 0}
+    assert generations(folder)[1] == {2}
+
+
+def test_whoever_watches_is_replaced_when_it_is_gone(server: Server, folder: Path) -> None:
+    for number in range(3):
+        (watcher,) = [process["pid"] for process in status(folder)["processes"] if process["watches"]]
+        os.kill(watcher, signal.SIGKILL)
+        with (folder / "tenants.toml").open("a") as file:
+            file.write(table(f"t{number}"))
+        wait_until(lambda: server.get(f"/t{number}/").status == 200)  # noqa: B023  # called now
+        wait_until(lambda: sum(process["watches"] for process in status(folder)["processes"]) == 1)
+
+
+def test_what_is_being_written_is_not_taken_before_it_is_whole(server: Server, folder: Path) -> None:
+    """Written piece by piece, each of them valid, and each without the tenants of the next."""
+    file = folder / "tenants.toml"
+    pieces = [HEAD + table("acme"), table("globex", "Globex"), table("initech"), table("umbrella")]
+    with Load(server, "/acme/", "/globex/", "/initech/") as load, file.open("w") as written:
+        for piece in pieces:
+            written.write(piece)
+            written.flush()
+            time.sleep(0.12)
+    wait_until(lambda: server.get("/umbrella/").status == 200)
+    assert set(load.answers) == {200}
+    assert generations(folder)[0] == 2
+
+
+def test_files_that_are_included_and_editors_that_rename(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    draft = folder / ".tenants.toml.swp"
+    draft.write_text(file.read_text().replace("[platform]", '[platform]\ninclude = ["tenants.d/*.toml"]'))
+    os.utime(draft, (1, 1))  # as a file that was made long ago
+    draft.replace(file)
+    (folder / "tenants.d").mkdir()
+    wait_until(lambda: generations(folder) == (2, {2}))
+    (folder / "tenants.d" / "more.toml").write_text(table("umbrella"))
+    wait_until(lambda: titles(server, "/umbrella/") == {"umbrella"})
+    (folder / "tenants.d" / "more.toml").write_text(table("umbrella", "Umbrella"))
+    wait_until(lambda: titles(server, "/umbrella/") == {"Umbrella"})
+    (folder / "tenants.d" / "more.toml").unlink()
+    wait_until(lambda: status(folder)["generation"]["kept"] == ("umbrella",))
+    assert server.get("/umbrella/").status == 200
+
+
+def test_files_that_are_mounted_by_links_that_are_swapped(folder: Path, serve: Serve) -> None:
+    """As a cluster mounts a ConfigMap: a link to a link to a folder, of which the second is replaced in one step."""
+
+    def mount(name: str, text: str) -> None:
+        (folder / name).mkdir()
+        (folder / name / "tenants.toml").write_text(text)
+        (folder / "..new").symlink_to(name)
+        (folder / "..new").replace(folder / "..data")
+
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    file.unlink()
+    mount("..one", good)
+    file.symlink_to("..data/tenants.toml")
+    server = serve(folder)
+    assert server.get("/acme/").status == 200
+    mount("..two", good + table("umbrella"))
+    wait_until(lambda: {server.get("/umbrella/").status for _ in range(8)} == {200})
+    mount("..three", good)
+    wait_until(lambda: status(folder)["generation"]["kept"] == ("umbrella",))
+
+
+def test_a_tenant_is_kept_until_it_is_archived(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    without = HEAD + table("acme") + table("initech") + "# end\n"
+    file.write_text(without)
+    wait_until(lambda: status(folder)["generation"]["kept"] == ("globex",))
+    assert "Gone from the file without having been archived, and served as before: globex." in server.output()
+    assert "served as before: globex" in tenantry(folder, "status").stdout
+    assert "1 kept though not in the file" in tenantry(folder, "plan").stdout
+    assert server.get("/globex/").status == 200
+    file.write_text(good.replace('path = "/globex"', 'path = "/globex"\nstatus = "archived"'))
+    wait_until(lambda: {server.get("/globex/").status for _ in range(8)} == {404})
+    file.write_text(without)
+    wait_until(lambda: generations(folder)[0] == 4)
+    assert status(folder)["generation"]["kept"] == ()
+
+
+def test_what_only_a_new_process_takes_up_waits_for_a_reload(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    file.write_text(
+        file.read_text().replace("[platform]", "[platform]\ntrusted_proxies = 1").replace('"acme"', '"Acme"')
+    )
+    wait_until(lambda: titles(server, "/acme/") == {"Acme"})
+    wait_until(lambda: all(process["pending"] == ["trusted_proxies"] for process in status(folder)["processes"]))
+    assert "[platform] trusted_proxies has changed" in server.output()
+    before = workers(server)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: not set(before) & set(workers(server)))
+    wait_until(lambda: [process["pending"] for process in status(folder)["processes"]] == [[], []])
+
+
+def test_an_edit_that_ends_the_process_is_refused_in_the_end(server: Server, folder: Path) -> None:
+    views = folder / "tenants" / "acme" / "views.py"
+    views.parent.mkdir(parents=True)
+    views.write_text("import os; os._exit(1)")
+    file = folder / "tenants.toml"
+    good = file.read_text()
+    file.write_text(good.replace('title = "acme"', "overrides = { 'site.index' = 'tenants.acme.views:index' }"))
+    wait_until(lambda: "ended the process" in server.output())
+    wait_until(lambda: len(status(folder)["processes"]) == 2)
+    assert status(folder)["generation"]["number"] == 1
+    assert {server.get("/acme/").status for _ in range(8)} == {200}
+
+
+def test_row_21_a_thousand_reloads_leave_nothing_behind(folder: Path, serve: Serve) -> None:
+    """With less patience than anybody has: what an edit leaves behind shows after many."""
+    server = serve(
+        folder, workers=1, prelude="from tenantry import following\nfollowing.SETTLED, following.EVERY = 0.0, 0.004"
+    )
+    (pid,) = workers(server)
+    file = folder / "tenants.toml"
+    good, pointer = file.read_text(), folder / "var" / "registry" / "current.json"
+
+    def reload(times: int) -> tuple[int, int]:
+        for number in range(times):
+            before = pointer.read_text()
+            draft = folder / "draft"
+            draft.write_text(good.replace('title = "acme"', f'title = "acme {times} {number}"'))
+            draft.replace(file)
+            wait_until(lambda: pointer.read_text() != before)  # noqa: B023  # called now
+            server.get("/acme/")
+        time.sleep(0.3)
+        resident = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")
+        )
+        return len(os.listdir(f"/proc/{pid}/fd")), int(resident.split()[1])
+
+    warm = reload(100)
+    after = reload(900)
+    assert after[0] <= warm[0]
+    assert after[1] <= warm[1] * 1.05
+    assert len(list((folder / "var" / "registry").glob("*.gen"))) == 50
+    assert "Traceback" not in server.output()
