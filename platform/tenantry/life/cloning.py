@@ -10,8 +10,8 @@ from typing import Any
 import tomlkit
 
 from ..app import Platform
-from ..backups.drafts import draft
 from ..backups.contents import copy_files, files_below
+from ..backups.drafts import draft
 from ..backups.taking import copy_tenant
 from ..closing import Task
 from ..editing import Editor
