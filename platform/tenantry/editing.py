@@ -223,6 +223,7 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
     before = {name: (folder / name).read_text(encoding="utf-8-sig") for name in texts if (folder / name).exists()}
     try:
         for name, text in texts.items():
+            _clear_drafts((folder / name).resolve())
             replace_text(folder / name, text)
         found = decide(generations, Sources(generations.file), memory, check, forced=True)
         if isinstance(found, Rejection):
@@ -232,6 +233,13 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
             _put_back(folder / name, before.get(name))
         raise
     return found.generation
+
+
+def _clear_drafts(path: Path) -> None:
+    """Remove what a command has left that was killed while it wrote the file. Only one edits at a time."""
+    for draft in path.parent.glob(f".{path.name}.*"):
+        if re.fullmatch(r"[0-9a-f]{8}", draft.name.rpartition(".")[2]):
+            draft.unlink(missing_ok=True)
 
 
 def _put_back(path: Path, text: str | None) -> None:

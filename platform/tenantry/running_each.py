@@ -73,7 +73,9 @@ class Crew:
         self.was_stopped = True
         for process in list(self._running):
             _signal(process, how)
-            threading.Timer(_GRACE, _signal, (process, signal.SIGKILL)).start()
+            last = threading.Timer(_GRACE, _signal, (process, signal.SIGKILL))
+            last.daemon = True  # there is nothing to wait for where it has ended by then
+            last.start()
 
     def _run_one(self, slug: str, width: int) -> Outcome:
         if self.was_stopped:

@@ -18,6 +18,8 @@ from ..life.removing import check_removable
 from .output import relative, tell_arrival
 from .users import administrator_address, appoint
 
+#: Keys of a table, in the order in which they are written.
+_KEYS = ("title", "path", "hosts", "languages", "features", "color")
 title_option = click.option("--title", help="What the tenant is called on its pages.")
 path_option = click.option("--path", help="Its path prefix, as '/acme'.")
 hosts_option = click.option(
@@ -139,7 +141,8 @@ def _given(slug: str, keys: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a table that were given, and in any case one door."""
     if not keys["hosts"]:
         keys["path"] = keys["path"] or f"/{slug}"
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in keys.items() if value}
+    given = {key: list(keys[key]) if isinstance(keys[key], tuple) else keys[key] for key in _KEYS if key in keys}
+    return {key: value for key, value in given.items() if value}
 
 
 def _tell_where(context: click.Context, slug: str) -> None:

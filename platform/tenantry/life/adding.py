@@ -9,7 +9,7 @@ from typing import Any
 from ..app import Platform
 from ..closing import Task
 from ..generations import Generation
-from ..provisioning import create_database, update_database
+from ..provisioning import provision
 from .making import make
 
 #: The command, as its note names it.
@@ -26,10 +26,8 @@ def add(file: Path, slug: str, asked: Mapping[str, Any], finish: Callable[[Platf
     """
 
     def equip(platform: Platform, task: Task) -> None:
-        tenant = platform.registry[slug]
-        if not create_database(platform, tenant):
-            update_database(platform, tenant)
-        platform.tenant_app(slug)  # its app is tried, and its first content written
+        if provision(platform, platform.registry[slug]) == "ready":  # by a run that was cut short, or adopted
+            platform.tenant_app(slug)
         finish(platform, task)
 
     return make(file, slug, TASK, asked, equip)

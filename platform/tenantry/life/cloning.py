@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -45,8 +46,9 @@ def clone(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
 
     def equip(platform: Platform, task: Task) -> None:
         source, copy = platform.registry[task.details["source"]], platform.registry[slug]
-        if not copy.database_file.exists():
-            _copy(platform, source, copy, anonymise=task.details["anonymise"])
+        with draft(copy.settings, "clone", slug) as work:
+            if not copy.database_file.exists():
+                _copy(platform, source, copy, work, anonymise=task.details["anonymise"])
         platform.tenant_app(slug)
 
     return make(file, slug, TASK, asked, equip)
@@ -82,20 +84,19 @@ def _is_secret(key: str) -> bool:
     return any(word in key.upper() for word in _SECRET)
 
 
-def _copy(platform: Platform, source: Tenant, copy: Tenant, *, anonymise: bool) -> None:
+def _copy(platform: Platform, source: Tenant, copy: Tenant, work: Path, *, anonymise: bool) -> None:
     """Copy a tenant beside the place of the copy, and move it there whole, its database last."""
     if not source.database_file.exists():
         raise StateError(f"'{source.slug}' has no database yet, so there is nothing to clone.")
-    with draft(copy.settings, "clone", copy.slug) as work:
-        copy_tenant(source, work)
-        state = work / "state"
-        deed = _make_harmless(platform, state / copy.database_file.name, anonymise)
-        write_state_file(state / DEED_FILE, f"{deed}\n".encode())
-        _make_own(path for _, path in files_below(state))
-        _copy_overlay(work / "overlay", copy)
-        remove_folder(copy.state)
-        copy.state.parent.mkdir(mode=0o700, exist_ok=True)
-        state.rename(copy.state)
+    copy_tenant(source, work)
+    state = work / "state"
+    deed = _make_harmless(platform, state / copy.database_file.name, anonymise)
+    write_state_file(state / DEED_FILE, f"{deed}\n".encode())
+    _settle(path for _, path in files_below(state))
+    _copy_overlay(work / "overlay", copy)
+    remove_folder(copy.state)
+    copy.state.parent.mkdir(mode=0o700, exist_ok=True)
+    state.rename(copy.state)
 
 
 def _make_harmless(platform: Platform, file: Path, anonymise: bool) -> Any:
@@ -107,14 +108,16 @@ def _make_harmless(platform: Platform, file: Path, anonymise: bool) -> Any:
     return neutralise(platform, file, anonymise=anonymise)
 
 
-def _make_own(files: Iterable[Path]) -> None:
-    """Make a second name of a file of the source's, as uploads are copied, a file of its own."""
+def _settle(files: Iterable[Path]) -> None:
+    """Bring files to the disk, and make a second name of a file of the source's, as of uploads, a file of its own."""
     for path in files:
         if path.stat().st_nlink > 1:
             own = path.with_name(f".{path.name}.own")
             shutil.copyfile(path, own)
             own.chmod(0o600)
             own.replace(path)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _copy_overlay(overlay: Path, copy: Tenant) -> None:

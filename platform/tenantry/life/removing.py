@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..backups import back_up, default_folder
+from ..backups.keeping import place_for
 from ..closing import closing, note_of
 from ..editing import editing
 from ..errors import StateError
@@ -55,7 +58,8 @@ def remove(file: Path, slug: str) -> Removed:
     """
     check_removable(file, slug)
     tenant = Tenant(slug, settings_of(file))
-    backup = _back_up(file, tenant)
+    was_begun = note_of(tenant.settings, slug) is not None  # after the backup was taken
+    backup = None if was_begun else _back_up(file, tenant)
     with closing(tenant.settings, slug, TASK, backup=str(backup or "")) as task, nobody_in(tenant):
         generation = _take_out(file, slug)
         task.reach(backup=str(backup or task.details["backup"]))
@@ -74,14 +78,15 @@ def _check_archived(tenant: Tenant) -> None:
 
 
 def _back_up(file: Path, tenant: Tenant) -> Path | None:
-    """Take the last backup; none of what is half removed already, or was never made."""
+    """Take the last backup, unless there never was a database."""
     with editing(file) as editor:
-        if tenant.slug not in editor.registry:
-            return None
         table = tomllib.loads(editor.table(tenant.slug))["tenants"][tenant.slug]
     if not tenant.database_file.exists() and not (tenant.state / DEED_FILE).exists():
         return None
-    return back_up(tenant, table, default_folder(tenant.settings)).path
+    folder = default_folder(tenant.settings)
+    while place_for(folder, tenant.slug, datetime.now(UTC), is_encrypted=False).exists():
+        time.sleep(0.05)  # a run of this second was cut short, or somebody else was as quick
+    return back_up(tenant, table, folder).path
 
 
 def _take_out(file: Path, slug: str) -> Generation:

@@ -87,9 +87,7 @@ def _check(file: Path, settings: Settings, slug: str, new: str, path: str | None
 def _check_free(named: Tenant) -> None:
     for place in (named.state, named.folder, mails_of(named)):
         if has_content(place):
-            raise StateError(
-                f"There is {place} already, as of an earlier tenant. Choose another slug, or move it away."
-            )
+            raise StateError(f"There is {place} already. Choose another slug, or move it away.")
 
 
 def _change(editor: Editor, slug: str, new: str, path: str | None) -> list[str]:
