@@ -23,6 +23,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import db, gate, last_good, pages
 from .asking import Asking
+from .blank import Blank
 from .blueprint_set import BlueprintSet
 from .cache import PlatformCache
 from .cache_stores import LocalStore, RedisStore
@@ -255,6 +256,11 @@ class Platform:
         from .suspension import Streams
 
         return Streams(self)
+
+    @cached_property
+    def blank(self) -> Blank:
+        """The database that new tenants get a copy of."""
+        return Blank(self.registry.settings.state_dir / "blank", self.blueprints.folders("migrations"))
 
     @cached_property
     def catalogues(self) -> Catalogues:

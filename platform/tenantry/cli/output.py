@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ..app import Platform
 from ..arrival import wait_for
@@ -19,6 +16,9 @@ from ..generations import Generation, state_dir_of
 from ..memory import Memory
 from ..registry import Settings
 from ..taking_up import in_force
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -58,7 +58,9 @@ def tell_arrival(context: click.Context, generation: Generation) -> None:
 
 
 def console() -> Console:
-    """Return a console for the present standard output."""
+    """Return a console for the present standard output. Rich is imported only by commands that print tables."""
+    from rich.console import Console
+
     return Console(highlight=False)
 
 
@@ -67,6 +69,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not console().is_terminal:
         _print_plain([tuple(columns), *map(tuple, rows)])
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
