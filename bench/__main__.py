@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import accounts, api, build, databases, dispatch, instructions, memory, pages, report, scale
+from . import accounts, api, build, databases, dispatch, edits, instructions, memory, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -18,6 +18,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "memory": memory.run,
     "accounts": accounts.run,
     "api": api.run,
+    "edits": edits.run,
 }
 
 

@@ -9,7 +9,7 @@ from .common import ROOT, read
 from .sections import summary
 
 #: Result files that have a section, in the order of the report; each is described by its module in bench/sections/.
-_SECTIONS = ("build", "dispatch", "pages", "instructions", "scale", "databases", "memory", "accounts", "api")
+_SECTIONS = ("build", "dispatch", "pages", "instructions", "scale", "databases", "memory", "accounts", "api", "edits")
 
 _TITLE = """\
 # Performance

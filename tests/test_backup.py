@@ -1,16 +1,11 @@
-"""Backups under writes, and restores that are killed, refused, undone, and made of what hostile people send.
-
-Rows 19 and 20 of the fault matrix. The client keeps the ledger.
-"""
+"""Backups under writes, restored elsewhere and in place. Row 20 of the fault matrix: the client keeps the ledger."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import os
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -21,8 +16,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +26,9 @@ from sqlalchemy import select
 
 from conftest import ROOT, Server, environ_without_tenantry
 from tenantry import Platform, db, uploads
-from tenantry.backups import switching
 from tenantry.cli import main
-from tenantry.closing import closed_slugs, closing
-from tenantry.mail.outbox import Outbox
-from tenantry.testing import client_of, make_platform
-from tenantry.users import User, issue_token
+from tenantry.closing import closing
+from tenantry.users import User
 
 LEDGER = """
 from flask import Blueprint, request
@@ -253,15 +243,23 @@ def test_a_tenant_is_restored_while_it_is_served_and_written_to(tmp_path: Path, 
     assert "Traceback" not in server.output()
 
 
+#: The tenants of the tests in this process.
+TENANTS = '[tenants.acme]\ntitle = "Acme"\npath = "/acme"\n[tenants.globex]\npath = "/globex"\n'
+
+
 @pytest.fixture
 def tenants_toml() -> str:
-    return '[tenants.acme]\ntitle = "Acme"\npath = "/acme"\n[tenants.globex]\npath = "/globex"\n'
+    return TENANTS
 
 
 @pytest.fixture
 def run(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    return command_line(platform, tmp_path, monkeypatch)
+
+
+def command_line(platform: Platform, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """The command line, in this process, whose own connections are given up each time."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
 
     def invoke(*words: str, **options: Any) -> Result:
         platform.databases.close_idle()
@@ -339,129 +337,6 @@ def test_an_archive_holds_everything_and_opens_without_tenantry(
         assert tar.next().name == "manifest.json"  # type: ignore[union-attr]  # there is one
 
 
-def test_a_restore_brings_everything_back_and_can_be_undone(platform: Platform, run: Callable[..., Result]) -> None:
-    fill(platform, "ada")
-    then = content(platform)
-    archive = archive_of(run)
-    fill(platform, "bob")
-    later = content(platform)
-    assert later["people"] == ["ada", "bob"]
-    done = run("restore", archive)
-    assert done.exit_code == 0, done.output
-    assert content(platform) == then
-    undo = next(line for line in done.output.splitlines() if line.startswith("To undo this: "))
-    assert run(*undo.removeprefix("To undo this: tenantry ").split()).exit_code == 0
-    assert content(platform) == later
-    assert leftovers(platform) == []
-
-
-def test_a_restored_tenant_keeps_its_deed_and_tokens_and_ends_its_log_ins(
-    platform: Platform, run: Callable[..., Result]
-) -> None:
-    client = client_of(platform, "acme")
-    client.log_in("ada")
-    assert client.get("/accounts/sessions").status_code == 200
-    with platform.tenant("acme"):
-        ada = db.session.scalar(select(User))
-        assert ada
-        token, _ = issue_token(ada.id, "t", ["read"], timedelta(days=1))
-    archive = archive_of(run)
-    assert run("restore", archive).exit_code == 0
-    again = client_of(Platform.from_file(platform.registry.settings.file), "acme")
-    again._cookies = client._cookies
-    assert again.get("/accounts/sessions").status_code in (302, 401)
-    assert again.get("/api/v1.0/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    again.platform.databases.close_idle()
-    assert run("restore", archive, "--as", "globex").exit_code == 0
-    other = client_of(Platform.from_file(platform.registry.settings.file), "globex")
-    assert other.get("/api/v1.0/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
-    other.platform.databases.close_idle()
-
-
-def test_mails_that_waited_are_not_sent_again(platform: Platform, run: Callable[..., Result]) -> None:
-    with platform.tenant("acme"):
-        db.session.add(Outbox(message_id="<1@x>", recipient="ada@example.com", subject="Hi", message=b"x"))
-    assert run("restore", archive_of(run)).exit_code == 0
-    (listed,) = json.loads(run("outbox", "acme", "--json").output)
-    assert listed["state"] == "failed"
-    assert "may have been sent since" in listed["error"]
-    assert run("outbox", "acme", "--retry", "all").exit_code == 0
-    (listed,) = json.loads(run("outbox", "acme", "--json").output)
-    assert listed["state"] == "waiting"
-
-
-def test_a_copy_is_served_beside_its_original(platform: Platform, run: Callable[..., Result], tmp_path: Path) -> None:
-    fill(platform, "ada")
-    archive = archive_of(run)
-    done = run("restore", archive, "--as", "second")
-    assert done.exit_code == 0, done.output
-    table = done.output.partition("[tenants.second]")
-    with (tmp_path / "tenants.toml").open("a") as file:
-        file.write("".join(table[1:]))
-    assert run("check").exit_code == 0
-    assert content(platform, "second") == content(platform, "acme")
-    deeds = {(tmp_path / "var" / "tenants" / slug / "deed").read_text() for slug in ("acme", "second")}
-    assert len(deeds) == 2
-
-
-def test_it_goes_to_another_machine_with_its_deed(
-    platform: Platform, run: Callable[..., Result], tmp_path: Path
-) -> None:
-    fill(platform, "ada")
-    archive = archive_of(run)
-    there = tmp_path / "there"
-    there.mkdir()
-    other = make_platform(there, '[tenants.renamed]\npath = "/r"\n')
-    with (tmp_path / archive).open("rb") as file:
-        done = tenantry(there, "restore", "-", "--as", "renamed", stdin=file)
-    assert done.returncode == 0, done.stderr
-    assert content(other, "renamed")["people"] == ["ada"]
-    assert (there / "var/tenants/renamed/deed").read_text() == (tmp_path / "var/tenants/acme/deed").read_text()
-
-
-def test_another_tenants_data_is_not_replaced(platform: Platform, run: Callable[..., Result]) -> None:
-    fill(platform, "ada")
-    fill(platform, "bob", "globex")
-    before = content(platform, "globex")
-    done = run("restore", archive_of(run), "--as", "globex")
-    assert done.exit_code == 1
-    assert "'globex' is another tenant, with a database of its own." in done.output
-    assert content(platform, "globex") == before
-    assert leftovers(platform) == []
-
-
-@pytest.mark.parametrize("slug", ["../x", "Acme", "a/b", "-", ""])
-def test_a_slug_that_is_none(platform: Platform, run: Callable[..., Result], slug: str) -> None:
-    platform.tenant_app("acme")
-    archive = archive_of(run)
-    done = run("restore", archive, "--as", slug) if slug else run("restore", "nothing.tar.gz")
-    assert done.exit_code == 1
-    assert done.output.startswith("Error: ")
-    assert isinstance(done.exception, SystemExit)
-
-
-@pytest.mark.parametrize("damage", ["missing", "garbage", "page", "empty"])
-def test_a_database_that_is_broken_is_replaced(
-    platform: Platform, run: Callable[..., Result], damage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(switching, "_SETTLING", 0.0)
-    fill(platform, "ada")
-    then = content(platform)
-    archive = archive_of(run)
-    file = platform.registry["acme"].database_file
-    if damage == "missing":
-        file.unlink()
-    elif damage == "empty":
-        file.write_bytes(b"")
-    else:
-        whole = file.read_bytes()
-        start = 0 if damage == "garbage" else 8192
-        file.write_bytes(whole[:start] + b"\xff" * 4096 + whole[start + 4096 :])
-    file.with_name("tenant.db-wal").write_bytes(b"left behind")
-    assert run("restore", archive).exit_code == 0
-    assert content(platform) == then
-
-
 def test_a_damaged_database_is_not_backed_up_as_if_it_were_sound(
     platform: Platform, run: Callable[..., Result]
 ) -> None:
@@ -478,53 +353,6 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_sound(
     assert leftovers(platform) == []
 
 
-def test_a_database_in_use_is_left_alone(
-    platform: Platform, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(platform, "ada")
-    archive = archive_of(run)
-    fill(platform, "bob")
-    before = content(platform)
-    monkeypatch.setattr(switching, "alone_with", partial(switching.alone_with, seconds=0.2))
-    user = sqlite3.connect(platform.registry["acme"].database_file)
-    user.execute("SELECT count(*) FROM tenantry_user").fetchone()
-    done = run("restore", archive)
-    assert done.exit_code == 1
-    assert "has the database of 'acme' open" in done.output
-    user.close()
-    assert content(platform) == before
-    assert leftovers(platform) == []
-
-
-def test_older_tables_are_brought_up_to_date_and_newer_ones_refused(
-    platform: Platform, run: Callable[..., Result], tmp_path: Path, write: Callable[[str, str], Path], package: str
-) -> None:
-    blueprint = "from flask import Blueprint\nbp = Blueprint('{0}', __name__)\n"
-    migration = "revision, down_revision, branch_labels, depends_on = '{0}', {1}, {2}, None\ndef upgrade(): pass\n"
-    write(f"{package}/notes/__init__.py", blueprint.format("notes"))
-    write(f"{package}/notes/migrations/one.py", migration.format("notes_one", None, "('notes',)"))
-    toml = f'[platform]\nblueprints = "{package}"\n[tenants.acme]\npath = "/acme"\n'
-    there = tmp_path / "there"
-    there.mkdir()
-    made = make_platform(there, toml)
-    made.tenant_app("acme")
-    made.databases.close_idle()
-    path = f"{there.parent}{os.pathsep}{environment()['PYTHONPATH']}"
-    command = [sys.executable, "-m", "tenantry.cli"]
-    call = partial(subprocess.run, cwd=there, env={**environment(), "PYTHONPATH": path}, capture_output=True, text=True)
-    old = json.loads(call([*command, "backup", "create", "acme", "--json"]).stdout)[0]["archive"]
-    two = write(f"{package}/notes/migrations/two.py", migration.format("notes_two", "'notes_one'", None))
-    updated = call([*command, "restore", old])
-    assert (updated.returncode, "brought up to date" in updated.stdout) == (0, True), updated.stderr
-    time.sleep(1)
-    new = json.loads(call([*command, "backup", "create", "acme", "--json"]).stdout)[0]["archive"]
-    two.unlink()
-    refused = call([*command, "restore", new])
-    assert refused.returncode == 1
-    assert "the version notes_two, which the blueprints here do not know" in refused.stderr
-    assert closed_slugs(make_platform(there, toml).registry.settings) == frozenset()
-
-
 def test_all_goes_past_failures(platform: Platform, run: Callable[..., Result]) -> None:
     for slug in ("acme", "globex"):
         platform.tenant_app(slug)
@@ -536,9 +364,7 @@ def test_all_goes_past_failures(platform: Platform, run: Callable[..., Result]) 
     assert rows["acme"]["result"] == "failed"
     assert "Another process holds" in rows["acme"]["reason"]
     assert rows["globex"]["result"] == "created"
-    assert "1 backed up, 1 failed." in run("backup", "create", "acme", "globex").stderr.replace(
-        "2 backed up, 0", "1 backed up, 1"
-    )
+    assert "2 backed up, 0 failed." in run("backup", "create", "acme", "globex").stderr
 
 
 def test_what_is_kept_is_ours_alone(platform: Platform, run: Callable[..., Result], tmp_path: Path) -> None:
@@ -604,281 +430,6 @@ def test_every_cut_and_every_flipped_byte_is_found(
     assert all(row["reason"].startswith("The archive is refused: ") for row in rows), rows
 
 
-Change = Callable[[dict[str, Any], dict[str, tuple[tarfile.TarInfo, bytes]]], None]
-
-
-def rebuilt(archive: bytes, change: Change) -> bytes:
-    """Return an archive after a hostile person's change, with a manifest that fits it where they can make one fit."""
-    members: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for info in tar:
-            members[info.name] = (info, tar.extractfile(info).read())  # type: ignore[union-attr]  # all are files
-    manifest = json.loads(members.pop("manifest.json")[1])
-    change(manifest, members)
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:gz") as tar:
-        text = json.dumps(manifest).encode()
-        info = tarfile.TarInfo("manifest.json")
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text))
-        for info, body in members.values():
-            tar.addfile(info, io.BytesIO(body))
-    return written.getvalue()
-
-
-def added(name: str, body: bytes = b"evil", listed: bool = True, **values: Any) -> Change:
-    def change(manifest: dict[str, Any], members: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
-        info = tarfile.TarInfo(name)
-        info.size = len(body)
-        for key, value in values.items():
-            setattr(info, key, value)
-        members[f"added {name}"] = (info, body)
-        if listed:
-            digest = hashlib.sha256(body).hexdigest()
-            manifest["members"].append({"name": name, "size": info.size, "sha256": digest})
-
-    return change
-
-
-def edited(**values: Any) -> Change:
-    return lambda manifest, members: manifest.update(values)
-
-
-def dropped(name: str) -> Change:
-    return lambda manifest, members: members.pop(name) and None  # type: ignore[func-returns-value]
-
-
-def swapped(manifest: dict[str, Any], members: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
-    """Another tenant's database, with checksums that fit."""
-    info, body = members["state/tenant.db"]
-    copy = sqlite3.connect(":memory:")
-    copy.deserialize(body)
-    copy.execute("UPDATE tenantry_deed SET id = '00000000000000000000000000000001'")
-    copy.commit()
-    body = bytes(copy.serialize())
-    info.size = len(body)
-    members["state/tenant.db"] = (info, body)
-    for member in manifest["members"]:
-        if member["name"] == "state/tenant.db":
-            member.update(size=len(body), sha256=hashlib.sha256(body).hexdigest())
-
-
-HOSTILE: dict[str, Change] = {
-    "out of the folder": added("../../evil"),
-    "out of a folder in it": added("overlay/../../../evil"),
-    "absolute": added("/tmp/evil"),
-    "beside the known places": added("state/deed"),
-    "not listed": added("overlay/evil", listed=False),
-    "a link": added("overlay/link", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
-    "a hard link": added("overlay/link", b"", type=tarfile.LNKTYPE, linkname="state/tenant.db"),
-    "a device": added("overlay/zero", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
-    "a pipe": added("overlay/pipe", b"", type=tarfile.FIFOTYPE),
-    "a folder": added("overlay/folder", b"", type=tarfile.DIRTYPE),
-    "a file that nothing names": added("state/uploads/" + "0" * 32),
-    "twice": added("overlay/views.py", listed=False),
-    "a null in a name": lambda manifest, members: manifest["members"].append(
-        {"name": "overlay/a\0b", "size": 0, "sha256": "0" * 64}
-    ),
-    "a missing member": dropped("state/tenant.db"),
-    "a missing upload": lambda manifest, members: (
-        [  # type: ignore[func-returns-value]
-            (members.pop(name), manifest["members"].remove(member))
-            for member in list(manifest["members"])
-            if (name := member["name"]).startswith("state/uploads/")
-        ]
-        and None
-    ),
-    "another database": swapped,
-    "another slug": edited(slug="../acme"),
-    "another deed": edited(deed="0" * 32),
-    "no deed": edited(deed="x"),
-    "another schema": edited(schema=["none"]),
-    "a newer format": edited(format=2),
-    "no members": edited(members=[]),
-    "members of another kind": edited(members={"name": 1}),
-    "more than any disk has": lambda manifest, members: manifest["members"].append(
-        {"name": "overlay/huge", "size": 1 << 60, "sha256": "0" * 64}
-    ),
-    "less than nothing": lambda manifest, members: manifest["members"].append(
-        {"name": "overlay/less", "size": -1, "sha256": "0" * 64}
-    ),
-    "a table of another": lambda manifest, members: replaced_member(manifest, members, "tenant.toml", b"[x]\n"),
-    "a table that is none": lambda manifest, members: replaced_member(manifest, members, "tenant.toml", b"\xff"),
-}
-
-
-def replaced_member(manifest: dict[str, Any], members: dict[str, Any], name: str, body: bytes) -> None:
-    info, _ = members[name]
-    info.size = len(body)
-    members[name] = (info, body)
-    for member in manifest["members"]:
-        if member["name"] == name:
-            member.update(size=len(body), sha256=hashlib.sha256(body).hexdigest())
-
-
-def test_archives_of_hostile_people(platform: Platform, run: Callable[..., Result], tmp_path: Path) -> None:
-    fill(platform, "ada")
-    before = content(platform)
-    whole = (tmp_path / archive_of(run)).read_bytes()
-    assert run("restore", "-", input=rebuilt(whole, lambda manifest, members: None)).exit_code == 0
-    before_files = {path for path in tmp_path.rglob("*") if "replaced" not in path.parts}
-    for name, change in HOSTILE.items():
-        done = run("restore", "-", input=rebuilt(whole, change))
-        assert done.exit_code == 1, name
-        assert isinstance(done.exception, SystemExit), (name, done.exception)
-        assert done.output.startswith("Error: The archive "), (name, done.output)
-        assert content(platform) == before, name
-        assert leftovers(platform) == [], name
-    assert {path for path in tmp_path.rglob("*") if "replaced" not in path.parts} == before_files
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        b"",
-        b"no archive",
-        gzip.compress(b""),
-        gzip.compress(b"\0" * 10240),
-        gzip.compress(b"x" * 10240),
-        gzip.compress(tarfile.TarInfo("x").tobuf() + b"\0" * 1024),
-        # A header that claims that its own text has 4 GiB, all zeros that pack well.
-        gzip.compress(
-            (lambda info: (setattr(info, "type", b"x"), setattr(info, "size", 1 << 32), info.tobuf())[2])(
-                tarfile.TarInfo("x")
-            )
-            + b"\0" * 65536
-        ),
-    ],
-)
-def test_what_is_no_archive(platform: Platform, run: Callable[..., Result], made: bytes) -> None:
-    done = run("restore", "-", input=made)
-    assert (done.exit_code, done.output[:31]) == (1, "Error: The archive is refused: "[:31]), done.output
-    assert isinstance(done.exception, SystemExit)
-
-
-#: Runs the command in forks of one process, each of which kills itself at one step that changes files.
-DRIVER = """
-import json, os, shutil, signal, sys
-from pathlib import Path
-from tenantry import Platform, db
-from tenantry.cli import main
-from tenantry.closing import closed_slugs
-import tenantry.schema_versions, tenantry.backups, alembic.command, sqlite3
-
-STEPS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "sqlite3.connect", "shutil.rmtree", "os.truncate"}
-archive, at, step_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-
-
-def in_fork(do):
-    pid = os.fork()
-    if pid == 0:
-        status = 99
-        try:
-            status = do()
-        except SystemExit as leaving:
-            status = leaving.code or 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def restore(kill_at=None):
-    count = 0
-
-    def hook(event, arguments):
-        nonlocal count
-        if event in STEPS or (event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wx+") or (
-            event == "open" and arguments[1] is None and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        ):
-            count += 1
-            if count == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    main(["restore", archive], standalone_mode=True)
-
-
-def look():
-    \"\"\"What a worker would serve: the name that everything has, or that it is closed.\"\"\"
-    from tenantry.errors import TenantUnavailable
-    from tenantry.uploads import Upload
-    from tenantry.users import User
-    from sqlalchemy import select
-    platform = Platform.from_file("tenants.toml")
-    try:
-        with platform.tenant("acme") as tenant:
-            people = db.session.scalars(select(User.username)).all()
-            pictures = {each.alt: each.id for each in db.session.scalars(select(Upload))}
-        assert {path.name for path in (tenant.state / "uploads").iterdir()} == set(pictures.values())
-        assert sorted(people) == sorted(pictures), (people, pictures)
-        assert (tenant.state / "instance" / "note.txt").read_text() == people[-1]
-        assert (tenant.folder / "static" / "name.txt").read_text() == people[-1]
-        seen = "new" if people == ["ada"] else "old"
-        assert people in (["ada"], ["ada", "bob"])
-    except TenantUnavailable as error:
-        assert "is closed" in str(error), error
-        seen = "closed"
-    platform.databases.close_idle()
-    return {"new": 10, "old": 11, "closed": 12}[seen]
-
-
-def put_back():
-    for name in ("var", "tenants"):
-        shutil.rmtree(name)
-        shutil.copytree(Path("kept") / name, name)
-
-
-look()  # so that the forks need not import the blueprints each time
-seen = []
-while True:
-    ended = in_fork(lambda: restore(at))
-    if ended == 0:
-        break
-    assert ended == -signal.SIGKILL, ended
-    state = in_fork(look)
-    assert state in (10, 11, 12), (at, state)
-    seen.append(state)
-    assert in_fork(restore) == 0, at
-    assert in_fork(look) == 10, at
-    left = [str(path) for name in ("drafts", "switching") for path in (Path("var") / name).iterdir()]
-    left += [str(path) for path in Path("var/closed").iterdir() if path.name[0] != "."]
-    left += map(str, Path("tenants").glob(".*"))
-    assert left == [], (at, left)
-    put_back()
-    at += 1 if state == 12 else step_by
-print(json.dumps(seen))
-"""
-
-
-def test_row_19_killed_at_every_step_a_rerun_finishes(
-    platform: Platform, run: Callable[..., Result], tmp_path: Path
-) -> None:
-    """Each time the tenant is as it was, as it is to be, or closed; never in between."""
-    fill(platform, "ada")
-    archive = archive_of(run)
-    fill(platform, "bob")
-    platform.databases.close_idle()
-    for name in ("var", "tenants"):
-        shutil.copytree(tmp_path / name, tmp_path / "kept" / name)
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, archive, "1", "3"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = Counter(json.loads(done.stdout))
-    print(seen)
-    assert min(seen[11], seen[12]) >= 10
-    assert sum(seen.values()) > 30
-
-
 def test_a_backup_that_is_killed_leaves_nothing_that_looks_like_one(
     platform: Platform, run: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -915,7 +466,6 @@ def test_a_backup_that_is_killed_leaves_nothing_that_looks_like_one(
         for row in listed:
             assert run("backup", "verify", row["archive"]).exit_code == 0
     assert killed >= 3
-    time.sleep(1.1)
     archive_of(run)
     assert leftovers(platform) == []
 

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
-from test_backup import picture
 from werkzeug.datastructures import FileStorage
 
 from conftest import Server
@@ -29,6 +28,7 @@ from tenantry.testing import TenantClient, client_of
 from tenantry.times import now
 from tenantry.users import Invitation, Login, User, issue_token
 from tenantry.users.models import Attempts
+from test_backup import picture
 
 PAGE = "/accounts/export"
 #: What must be in no export, whatever table it stands in.

@@ -1,4 +1,5 @@
-"""Rows 8, 9 and 13 of the fault matrix: many writers at once, writers that are killed, and a database that is full.
+"""Rows 3, 8, 9 and 13 of the fault matrix: one tenant's database or code is broken, many writers at once, writers that
+are killed, and a database that is full.
 
 The client keeps the ledger.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Server
+from conftest import Load, Server
 
 #: Writes a line into the tenant's database, and what was written as an answer.
 LEDGER = """
@@ -117,6 +118,61 @@ def kept(server: Server) -> Counter[str]:
         connection.close()
 
 
+def _missing(folder: Path) -> None:
+    (folder / "var" / "tenants" / "acme" / "tenant.db").unlink()
+
+
+def _corrupt(folder: Path) -> None:
+    for name in ("tenant.db-wal", "tenant.db-shm"):
+        (folder / "var" / "tenants" / "acme" / name).unlink(missing_ok=True)
+    (folder / "var" / "tenants" / "acme" / "tenant.db").write_bytes(b"no database" * 1000)
+
+
+def _overlay(folder: Path) -> None:
+    views = folder / "tenants" / "acme" / "views.py"
+    views.parent.mkdir(parents=True)
+    views.write_text("raise RuntimeError('a secret of acme')")
+    text = (folder / "tenants.toml").read_text()
+    (folder / "tenants.toml").write_text(
+        text.replace(
+            "[tenants.acme]\n", "[tenants.acme]\noverrides = { 'ledger.write' = 'tenants.acme.views:write' }\n"
+        )
+    )
+
+
+@pytest.mark.parametrize("damage", [_missing, _corrupt, _overlay], ids=["missing", "corrupt", "overlay"])
+def test_row_3_what_is_broken_takes_its_tenant_down_and_no_other(
+    tmp_path: Path, server: Server, serve: Callable[..., Server], damage: Callable[[Path], None]
+) -> None:
+    server.stop()
+    damage(tmp_path)
+    again = serve(tmp_path)
+    post = {"method": "POST"}
+    with Load(again, "/globex/") as load:
+        answers = [again.get("/acme/ledger/x", "localhost", "Content-Length: 0", **post) for _ in range(12)]
+        own = [again.get("/globex/ledger/x", "localhost", "Content-Length: 0", **post).status for _ in range(12)]
+    assert {answer.status for answer in answers} == {503}
+    assert all(int(answer.header("Retry-After")[0]) >= 1 for answer in answers)
+    assert not any("secret" in answer.text for answer in answers)
+    assert set(own) == {200}
+    assert set(load.answers) == {404}, "its address, where nothing is: no error"
+
+
+def test_row_3_a_database_that_is_locked_is_503_within_two_seconds_for_writers_alone(
+    tmp_path: Path, server: Server
+) -> None:
+    held = sqlite3.connect(tmp_path / "var" / "tenants" / "acme" / "tenant.db", isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    try:
+        answer = server.get("/acme/ledger/x", "localhost", "Content-Length: 0", method="POST")
+        assert (answer.status, answer.header("Retry-After")) == (503, ["1"])
+        assert server.get("/globex/ledger/x", "localhost", "Content-Length: 0", method="POST").status == 200
+    finally:
+        held.close()
+    assert server.get("/acme/ledger/x", "localhost", "Content-Length: 0", method="POST").status == 200
+    assert "Traceback" not in server.output()
+
+
 def test_row_8_eight_writers_of_one_tenant(server: Server) -> None:
     with Writers(server, 8, lines=400) as writers:
         writers.join()
@@ -147,7 +203,6 @@ def test_row_9_writers_that_are_killed_a_hundred_times(server: Server) -> None:
 def test_row_13_a_database_that_is_full_is_507_for_its_tenant_alone(tmp_path: Path, server: Server) -> None:
     toml = TOML.replace("[tenants.acme]\n", "[tenants.acme]\nlimits = { database_mb = 1 }\n")
     (tmp_path / "tenants.toml").write_text(toml)
-    server.process.send_signal(signal.SIGHUP)
     line = "/ledger/" + "x" * 4000
     answers = Counter[int]()
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from test_backup import picture
 from werkzeug.datastructures import FileStorage
 
 from tenantry import Platform, db, uploads
@@ -26,6 +25,7 @@ from tenantry.testing import client_of, make_platform
 from tenantry.times import now
 from tenantry.users import Invitation, Login, User, issue_token, sign_link
 from tenantry.users.models import Attempts
+from test_backup import picture
 
 #: What tells who somebody is, and stands in many places of the tenant below.
 NAMES = ["ada@lovelace.example", "Ada Lovelace", "ada.lovelace", "bob@guest.example", "carl@invited.example"]

@@ -21,7 +21,7 @@ from flask.globals import app_ctx, request_ctx
 from flask.helpers import get_root_path
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import db, gate, last_good, pages
+from . import db, gate, last_good, pages, suspension
 from .asking import Asking
 from .blank import Blank
 from .blueprint_set import BlueprintSet
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
     from .jobs.queue import JobQueue
     from .schema_versions import SchemaVersions
-    from .suspension import Streams
     from .tenant_app import TenantApp
 
 log = logging.getLogger("tenantry")
@@ -78,6 +77,7 @@ class Platform:
     :ivar memory: what was read of the configuration, so that after an edit only what changed is read.
     :ivar dispatcher: finds the tenant of a request.
     :ivar live: the apps that are built.
+    :ivar fronts: the apps, without a database, that make the pages of tenants in maintenance.
     :ivar keys: the key ring.
     :ivar databases: the open SQLite connections.
     :ivar floor_plan: the compiled URL rules that its apps share.
@@ -85,6 +85,7 @@ class Platform:
     :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
     :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
+    :ivar streams: the answers that are being sent while they are made.
     :raises StateError: if the state folder or the key ring cannot be used.
     :raises ImportFailed: if a Redis is named, and the package for it is not installed.
     """
@@ -96,6 +97,7 @@ class Platform:
         settings = registry.settings
         make_importable(settings.root)
         self.live = LiveApps(self.build, settings.live_tenants, _report)
+        self.fronts = LiveApps(self._build_front, settings.live_tenants, _report)
         self.keys = keys or KeyRing(settings.key_file)
         self.keys.on_change = self._renew_keys
         self.databases = SqliteDatabases(settings.open_databases)
@@ -105,6 +107,7 @@ class Platform:
         self.redis = SharedRedis(settings.redis) if settings.redis else None
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
+        self.streams = suspension.Streams(self)
         self.dispatcher = self._make_dispatcher(registry)
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:
@@ -200,14 +203,18 @@ class Platform:
         Requests that are inside an app which is replaced end there. What only a new process can take up stays as it
         is; see :data:`~tenantry.registry.LASTING`.
         """
-        registry = registry.in_place_of(self.registry)
+        before, registry = self.registry, registry.in_place_of(self.registry)
         dispatcher = self._make_dispatcher(registry)
         self.registry, self.dispatcher, self.generation = registry, dispatcher, generation
         self._scheme = registry.settings.scheme
-        self.live.limit = registry.settings.live_tenants
+        self.live.limit = self.fronts.limit = registry.settings.live_tenants
         for app in self.live.apps():
             if registry.get(app.tenant.slug) is not app.source:
                 self._give_up(app)
+        for app in self.fronts.apps():
+            if registry.get(app.tenant.slug) is not app.source:
+                self.fronts.drop(app)
+        suspension.follow(self, before)
 
     def close(self, slugs: Iterable[str]) -> None:
         """Give up the apps and databases of tenants whose files a command is to move.
@@ -235,27 +242,17 @@ class Platform:
         """
         return Context().run(create_app, tenant, platform=self)
 
+    def _build_front(self, tenant: Tenant) -> TenantApp:
+        from .maintenance import make_front
+
+        return Context().run(make_front, self, tenant)
+
     @cached_property
     def schema(self) -> SchemaVersions:
         """The version of tables that the blueprints need. Alembic is imported only when it is asked for."""
         from .schema_versions import SchemaVersions
 
         return SchemaVersions(self.blueprints.folders("migrations"))
-
-    @cached_property
-    def fronts(self) -> LiveApps:
-        """The apps that make the pages of tenants in maintenance. They have no database."""
-        from .maintenance import make_front
-
-        limit = self.registry.settings.live_tenants
-        return LiveApps(lambda tenant: Context().run(make_front, self, tenant), limit, _report)
-
-    @cached_property
-    def streams(self) -> Streams:
-        """The answers that are being sent while they are made."""
-        from .suspension import Streams
-
-        return Streams(self)
 
     @cached_property
     def blank(self) -> Blank:

@@ -7,7 +7,7 @@ and no key ring is made.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from .tenant_app import TenantApp
 from .tomlfile import TomlFile
 
 _NO_DEED = UUID(int=0)
+#: A mistake: the tenant that has it, ``None`` where all have; the key that is to blame; and what is wrong.
+_Mistake = tuple[Tenant | None, str, str]
 
 
 def dry_platform(registry: Registry) -> Platform:
@@ -38,22 +40,17 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
 
 def problems_of(registry: Registry) -> list[Problem]:
     """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
-    file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
     try:
         platform = dry_platform(registry)
     except TenantryError as error:
-        return [file.problem_at(("platform", error.key), str(error))]
-    found: dict[Hashable, Problem] = {}
+        return _placed(registry, [(None, error.key, str(error))])
+    found: dict[Hashable, _Mistake] = {}
     for message in _unwritable(registry.settings.state_dir):
-        found[message] = file.problem_at(("platform", "state_dir"), message)
-    read: set[Hashable] = set()
-    shapes = {_shape(tenant): tenant for tenant in reversed(list(registry.values()))}
-    for tenant in reversed(shapes.values()):
-        for owner, key, message in _mistakes(platform, tenant, read):
-            found.setdefault((owner, message), file.problem_at(_place(file, tenant, key), message))
+        found[message] = (None, "state_dir", message)
+    _look_at(platform, registry.values(), set(), found)
     for message in _mistakes_of_all(platform):
-        found.setdefault(("", message), file.problem_at(("platform", "blueprints"), message))
-    return list(found.values())
+        found.setdefault(("", message), (None, "blueprints", message))
+    return _placed(registry, found.values())
 
 
 def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
@@ -65,15 +62,30 @@ def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
     before = platform.registry
     after = registry.in_place_of(before)
     changed = [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
-    shapes = {_shape(tenant): tenant for tenant in reversed(changed)}
-    found: dict[Hashable, tuple[Tenant, str, str]] = {}
+    found: dict[Hashable, _Mistake] = {}
+    _look_at(platform, changed, None, found)
+    return _placed(registry, found.values())
+
+
+def _look_at(
+    platform: Platform, tenants: Iterable[Tenant], read: set[Hashable] | None, found: dict[Hashable, _Mistake]
+) -> None:
+    """Add what is wrong with tenants to what was found; of those that are put together alike the first is looked at."""
+    shapes = {_shape(tenant): tenant for tenant in reversed(list(tenants))}
     for tenant in reversed(shapes.values()):
-        for owner, key, message in _mistakes(platform, tenant, None):
+        for owner, key, message in _mistakes(platform, tenant, read):
             found.setdefault((owner, message), (tenant, key, message))
-    if not found:
+
+
+def _placed(registry: Registry, mistakes: Collection[_Mistake]) -> list[Problem]:
+    """Return mistakes as problems, each with its place in the file, which is read only where there are any."""
+    if not mistakes:
         return []
     file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
-    return [file.problem_at(_place(file, tenant, key), message) for tenant, key, message in found.values()]
+    return [
+        file.problem_at(_place(file, tenant, key) if tenant else ("platform", key), message)
+        for tenant, key, message in mistakes
+    ]
 
 
 def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""The last good configuration: what goes on being served where an edit is refused.
+"""What gunicorn's master found good, at the start or at a reload, and its workers begin with.
 
-gunicorn's master looks at the file, at the start and at each reload, and remembers what was good. The workers that it
-forks take that and read no file, so an edit is served when the operator reloads, and never in one worker alone.
+They take it as it is and read no file; a moment later they follow the generation in force (``following.py``).
 """
 
 from __future__ import annotations

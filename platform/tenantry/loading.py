@@ -5,8 +5,10 @@ Nothing here stops at the first mistake: each step adds to the list of problems 
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -65,6 +67,10 @@ class _Loader:
         self.files: dict[str, TomlFile] = {}
 
     def load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
+        with _no_collection():
+            return self._load()
+
+    def _load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
         self.main = TomlFile(self.sources, self.sources.main.name)
         if self._readable(self.main) and self._known_tables(self.main, tuple(TenantsFile.model_fields)):
             self._read_platform()
@@ -295,6 +301,18 @@ class _Loader:
     def _problem(self, tenant: Tenant, key: str, message: str) -> None:
         keys = ("tenants", tenant.slug, *key.split("."))
         self.problems.append(self.files[tenant.slug].problem_at(keys, message))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector away: of what is read here most is kept, and it would look at all of it often."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _doors(tenant: Tenant) -> Iterator[tuple[str, str]]:

@@ -66,8 +66,7 @@ def check_before_reload(server: Any) -> None:
         warmth.check_code()
         file, memory = Path(_FILE).absolute(), Memory()
         server.log.info("Checking the configuration before the reload.")
-        good, sources = last_good.get(file), Sources(file)
-        generations = Generations(good.registry.settings.state_dir if good else state_dir_of(file), file)
+        generations, sources = Generations(_state_dir(file), file), Sources(file)
         verdict = decide(generations, sources, memory, partial(_check_reload, sources), forced=True)
         if isinstance(verdict, Rejection):
             raise ConfigError(verdict.problems)
@@ -77,6 +76,12 @@ def check_before_reload(server: Any) -> None:
         server.log.error("%s\n%s", error, _REFUSED if warmth.has_code() else f"{_REFUSED} {_CODE_IS_READ}")
     else:
         announce(server)
+
+
+def _state_dir(file: Path) -> Path:
+    """Return the state folder that is in use; an edit may name another one."""
+    good = last_good.get(file)
+    return good.registry.settings.state_dir if good else state_dir_of(file)
 
 
 def _check_reload(sources: Sources, registry: Registry) -> list[Problem]:

@@ -7,6 +7,7 @@ and while there are any, one thread looks every second whether their tenants are
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import threading
 import time
@@ -17,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete
 
+from .errors import explain
 from .sqlite import DatabaseFile
 from .users.models import Login
 
 if TYPE_CHECKING:
     from .app import Platform
-    from .registry import Tenant
+    from .registry import Registry, Tenant
+
+log = logging.getLogger("tenantry")
 
 #: Seconds between two looks at the states of the tenants that have streams.
 _PAUSE = 1.0
@@ -45,6 +49,20 @@ def close_sessions(platform: Platform, tenant: Tenant) -> int:
         ended = connection.execute(delete(Login)).rowcount
         connection.commit()
     return ended
+
+
+def follow(platform: Platform, before: Registry) -> None:
+    """End the log-ins of the tenants that are suspended now and were not before. What fails is logged.
+
+    Each process does so, and it is done by whichever is first.
+    """
+    was = {slug for slug, tenant in before.items() if tenant.status == "suspended"}
+    for slug, tenant in platform.registry.items():
+        if tenant.status == "suspended" and slug not in was:
+            try:
+                close_sessions(platform, tenant)
+            except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is
+                log.error("The log-ins of '%s' could not be ended as it was suspended: %s", slug, explain(error))
 
 
 class Streams:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,8 +43,12 @@ def default_folder(settings: Settings) -> Path:
 
 
 def place_for(folder: Path, slug: str, moment: datetime, is_encrypted: bool) -> Path:
-    """Return where a new archive belongs."""
-    return folder / slug / f"{slug}-{moment.strftime(_TIME)}.tar.gz{'.age' if is_encrypted else ''}"
+    """Return where a new archive belongs: the second one of a second is named after the next."""
+    while True:
+        path = folder / slug / f"{slug}-{moment.strftime(_TIME)}.tar.gz{'.age' if is_encrypted else ''}"
+        if not path.exists():
+            return path
+        moment += timedelta(seconds=1)
 
 
 @contextmanager

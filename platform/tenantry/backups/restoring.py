@@ -67,6 +67,8 @@ def restore(platform: Platform, stream: BinaryIO, slug: str | None = None, ident
     :raises BadArchive: if anything in it is not as it should be. Nothing has changed then.
     :raises StateError: if there is another tenant of that slug, or its database is in use.
     """
+    if slug is not None:
+        finish(_target(platform, slug))  # also where the archive turns out to be none
     with draft(platform.registry.settings, "restore", slug or "archive") as work:
         with decrypted(stream, identity) as plain:
             manifest = unpack(plain, work)

@@ -137,10 +137,14 @@ def _said(changes: tuple[Change, ...]) -> str:
 
 def _value(key: str, value: Any) -> str:
     """Return a value as it is shown: no password or other secret of a tenant's configuration."""
-    value = shown(key, value) if key.startswith("config.") else value
+    value = _without_secrets(key, value)
     if isinstance(value, (tuple, list)):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value == "" else str(value)
+
+
+def _without_secrets(key: str, value: Any) -> Any:
+    return shown(key, value) if key.startswith("config.") and value is not None else value
 
 
 def _as_data(found: Changes) -> dict[str, Any]:
@@ -156,6 +160,5 @@ def _as_data(found: Changes) -> dict[str, Any]:
 
 
 def _as_dict(change: Change) -> dict[str, Any]:
-    hidden = change.key.startswith("config.")
-    before, after = ((shown(change.key, v) if hidden else v) for v in (change.before, change.after))
+    before, after = (_without_secrets(change.key, value) for value in (change.before, change.after))
     return {"key": change.key, "before": before, "after": after}
