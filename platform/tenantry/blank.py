@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 
+from .errors import StateError
 from .files import give_to_owner_of, make_private_folder
 
 #: Tenantry's own revisions.
@@ -63,7 +64,7 @@ class Blank:
 
         Without one all is as before, only slower; so nothing is raised where it cannot be kept.
         """
-        with suppress(OSError, sqlite3.Error):
+        with suppress(OSError, StateError):
             make_private_folder(self._folder)
             draft = self._folder / f".{secrets.token_hex(4)}.db"
             try:
