@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import accounts, api, build, databases, dispatch, edits, instructions, memory, pages, report, scale
+from . import accounts, api, build, databases, dispatch, edits, instructions, life, memory, pages, report, scale
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -16,6 +16,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "scale": scale.run,
     "databases": databases.run,
     "memory": memory.run,
+    "life": life.run,
     "accounts": accounts.run,
     "api": api.run,
     "edits": edits.run,

@@ -9,7 +9,19 @@ from .common import ROOT, read
 from .sections import summary
 
 #: Result files that have a section, in the order of the report; each is described by its module in bench/sections/.
-_SECTIONS = ("build", "dispatch", "pages", "instructions", "scale", "databases", "memory", "accounts", "api", "edits")
+_SECTIONS = (
+    "build",
+    "dispatch",
+    "pages",
+    "instructions",
+    "scale",
+    "databases",
+    "memory",
+    "accounts",
+    "api",
+    "edits",
+    "life",
+)
 
 _TITLE = """\
 # Performance
