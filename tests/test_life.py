@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -147,6 +147,43 @@ def test_first_content_that_fails_takes_all_of_it_back(site: Path) -> None:
     (site / "tenants" / "umbrella" / "templates" / "x.html").write_text("")
     tenantry(site, "add", "umbrella")
     assert "umbrella" in Registry.from_file(site / "tenants.toml")
+
+
+def test_what_fails_takes_back_nothing_that_was_there_before(site: Path) -> None:
+    """As an operator's, or an earlier tenant's."""
+    for place in ("var/mail/umbrella/a.eml", "var/replaced/umbrella-20260101T000000.000000Z/tenant.db"):
+        (site / place).parent.mkdir(parents=True)
+        (site / place).write_text("theirs")
+    (site / "tenants" / "umbrella" / "templates").mkdir(parents=True)
+    (site / "tenants" / "umbrella" / "templates" / "x.html").write_text("{% if %}")
+    before = state_of(site)
+    tenantry(site, "add", "umbrella", status=1)
+    tenantry(site, "add", "umbrella", "--path", "/acme", status=1)
+    assert before <= state_of(site)
+
+
+def test_on_a_terminal_it_asks_for_what_is_missing(site: Path) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenantry.cli", "add", "umbrella-inc", "--color", "#c62828"],
+        cwd=site,
+        env={**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, b"\n/brolly\n")
+    with open(ours, "rb", buffering=0) as terminal:
+        said = b""
+        with suppress(OSError):  # as Linux ends it, once nobody is at the other end
+            while chunk := terminal.read(4096):
+                said += chunk
+    assert process.wait(60) == 0, said
+    assert b"Title [Umbrella Inc]:" in said
+    assert b"Path [/umbrella-inc]:" in said
+    tenant = Registry.from_file(site / "tenants.toml")["umbrella-inc"]
+    assert (tenant.title, tenant.path, tenant.color) == ("Umbrella Inc", "/brolly", "#c62828")
 
 
 def test_add_into_an_included_file_that_is_there_or_not(site: Path) -> None:

@@ -44,7 +44,7 @@ def mails_of(tenant: Tenant) -> Path:
 
 
 def remove_state(tenant: Tenant) -> None:
-    """Remove all that a tenant has in the state folder, but for its backups.
+    """Remove a tenant's state: its database and files, and whose its deed is.
 
     Its claim goes first and its database before the rest: at no point another tenant could be made of what is left.
 
@@ -56,12 +56,25 @@ def remove_state(tenant: Tenant) -> None:
             claim_of(tenant.settings, deed.read_text()).unlink(missing_ok=True)
         deed.unlink(missing_ok=True)
         tenant.database_file.unlink(missing_ok=True)
-        for folder in (tenant.state, mails_of(tenant), *_replaced(tenant)):
+        remove_folder(tenant.state)
+    except OSError as error:
+        raise _not_removed(error) from None
+
+
+def remove_traces(tenant: Tenant) -> None:
+    """Remove what is elsewhere of a tenant: its overlay, mails that were written into files, what restores have kept.
+
+    :raises StateError: if something cannot be removed.
+    """
+    try:
+        for folder in (tenant.folder, mails_of(tenant), *_replaced(tenant)):
             remove_folder(folder)
     except OSError as error:
-        raise StateError(
-            f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can."
-        ) from None
+        raise _not_removed(error) from None
+
+
+def _not_removed(error: OSError) -> StateError:
+    return StateError(f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can.")
 
 
 def remove_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from ..generations import Generation
 from ..registry import Tenant
 from ..sqlite import DEED_FILE
 from .making import settings_of
-from .places import nobody_in, remove_folder, remove_state
+from .places import nobody_in, remove_state, remove_traces
 from .renaming import replace_elsewhere
 
 #: The command, as its note names it.
@@ -65,7 +65,7 @@ def remove(file: Path, slug: str) -> Removed:
         task.reach(backup=str(backup or task.details["backup"]))
         remove_state(tenant)
         if task.details["backup"]:
-            _remove_overlay(tenant)
+            remove_traces(tenant)
     return Removed(generation, Path(task.details["backup"]) if task.details["backup"] else None)
 
 
@@ -98,12 +98,3 @@ def _take_out(file: Path, slug: str) -> Generation:
         changed = replace_elsewhere(editor, slug, None)
         editor.remove(slug)
         return editor.save(slug, *changed)
-
-
-def _remove_overlay(tenant: Tenant) -> None:
-    try:
-        remove_folder(tenant.folder)
-    except OSError as error:
-        raise StateError(
-            f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can."
-        ) from None
