@@ -21,6 +21,7 @@ _SECTIONS = (
     "accounts",
     "api",
     "edits",
+    "life",
 )
 
 _TITLE = """\

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conftest import ROOT, environ_without_tenantry, free_port
-from tenantry.cli import main
+from tenantry.cli import COMMANDS, main
 
 Run = Callable[..., Result]
 Write = Callable[[str, str], Path]
@@ -476,7 +476,7 @@ def test_run_on_a_port_in_use(develop: Any) -> None:
 def test_version_and_help(run: Run) -> None:
     assert run("--version").output.startswith("tenantry, version ")
     help_text = run("--help").output
-    for name in main.commands:
+    for name in COMMANDS:
         assert re.search(rf"^  {name} ", help_text, re.M)
         assert run(name, "--help").exit_code == 0
 

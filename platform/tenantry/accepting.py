@@ -1,7 +1,7 @@
 """Whether an edit of the configuration is taken up: it has to be valid, and must not take customers away by mistake.
 
-A tenant that has gone from the files without having been archived is kept as it was. A file that ends in the middle of
-what it was is taken for one that was cut off.
+A tenant that has gone from the files without having been archived, or renamed by command, is kept as it was. A file
+that ends in the middle of what it was is taken for one that was cut off.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from .closing import note_of
 from .errors import ConfigError, Problem
 from .generations import Generation, Generations, Rejection
 from .memory import Memory
@@ -58,6 +59,7 @@ def candidate_of(
     if not forced and (problems := list(_cut_off(sources.texts, before.texts))):
         raise ConfigError(problems)
     gone = [tenant.slug for tenant in base.served() if tenant.slug not in registry]
+    gone = [slug for slug in gone if not _is_renamed(slug, registry)]
     return _keeping(gone, sources, before, memory) if gone else Candidate(registry, sources)
 
 
@@ -90,6 +92,12 @@ def decide(
         if current is None or (current.digest, current.kept) != (sources.digest, candidate.kept):
             current = generations.publish(candidate.sources, candidate.kept)
         return Accepted(candidate.registry, current)
+
+
+def _is_renamed(slug: str, registry: Registry) -> bool:
+    """Whether a tenant is there under the name that a command gives it just now."""
+    note = note_of(registry.settings, slug)
+    return note is not None and note.task == "rename" and note.details.get("new") in registry
 
 
 def _checked(candidate: Candidate, generations: Generations, check: Check, forced: bool) -> list[Problem]:

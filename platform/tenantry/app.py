@@ -23,6 +23,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import db, gate, last_good, pages, suspension
 from .asking import Asking
+from .blank import Blank
 from .blueprint_set import BlueprintSet
 from .cache import PlatformCache
 from .cache_stores import LocalStore, RedisStore
@@ -252,6 +253,11 @@ class Platform:
         from .schema_versions import SchemaVersions
 
         return SchemaVersions(self.blueprints.folders("migrations"))
+
+    @cached_property
+    def blank(self) -> Blank:
+        """The database that new tenants get a copy of."""
+        return Blank(self.registry.settings.state_dir / "blank", self.blueprints.folders("migrations"))
 
     @cached_property
     def catalogues(self) -> Catalogues:

@@ -80,6 +80,8 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
         before = note_of(settings, slug)
         if before and before.task != task:
             raise TenantClosed(slug, before.task)
+        for draft in folder.glob(f".{slug}.*"):  # of a run that was killed while it wrote its note
+            draft.unlink(missing_ok=True)
         work = Task(folder / slug, slug, before or Note(task, details), before is not None)
         write_state_file(folder / slug, _as_bytes(work.note))
         _OURS.add(folder / slug)

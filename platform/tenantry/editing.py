@@ -7,12 +7,13 @@ has changed meanwhile is not written over. An edit is in force when the command 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import tomlkit
@@ -29,6 +30,8 @@ from .tables import Cut, cut
 
 #: Changes a tenant's table, given as tomlkit has it.
 Change = Callable[[Any], None]
+#: Stands for that table among the slugs of what may be changed.
+PLATFORM = "[platform]"
 #: Seconds for which a command waits for another one that edits.
 _PATIENCE = 30.0
 
@@ -64,6 +67,33 @@ class Editor:
         parts.tables[slug] = _changed(table, slug, change) + end
         self._texts[name] = parts.text
 
+    def change_platform(self, change: Change) -> None:
+        """Change the [platform] table, which has to be there."""
+        name = self.generations.file.name
+        parts = cut(self._texts[name])
+        document = tomlkit.parse(parts.head if parts else self._texts[name])
+        change(document["platform"])
+        text = tomlkit.dumps(document)
+        self._texts[name] = Cut(text, parts.tables).text if parts else text
+
+    def rename(self, slug: str, new: str) -> None:
+        """Give a tenant's tables another name, where they are.
+
+        :raises UnknownTenant: if there is no such tenant.
+        """
+        name, parts = self._find(slug)
+        if parts is None:
+            document = tomlkit.parse(self._texts[name])
+            tenants: Any = document["tenants"]
+            table = tenants[slug].unwrap()
+            del tenants[slug]
+            tenants[new] = table
+            self._texts[name] = tomlkit.dumps(document)
+            return
+        header = re.compile(rf"""^([ \t]*\[tenants\.)("?){re.escape(slug)}\2(?=[.\]])""", re.MULTILINE)
+        parts.tables[slug] = header.sub(rf"\g<1>\g<2>{new}\g<2>", parts.tables[slug])
+        self._texts[name] = parts.text
+
     def table(self, slug: str) -> str:
         """Return a tenant's own tables, as TOML.
 
@@ -75,15 +105,14 @@ class Editor:
         return tomlkit.dumps({"tenants": {slug: tomllib.loads(self._texts[name])["tenants"][slug]}})
 
     def add(self, table: str, name: str = "") -> None:
-        """Add a tenant's tables at the end of tenants.toml, or of a file that it includes.
+        """Add a tenant's tables at the end of tenants.toml, or of a file that it includes, or would if it were there.
 
         :param table: TOML, from ``[tenants.<slug>]`` on.
         :raises StateError: if the configuration has no such file.
         """
         name = name or self.generations.file.name
         if name not in self._texts:
-            known = ", ".join(self._texts)
-            raise StateError(f"'{name}' is no file of this configuration; expected one of {known}.")
+            self._begin(name)
         text = self._texts[name].rstrip()
         self._texts[name] = f"{text}\n\n{table.strip()}\n" if text else f"{table.strip()}\n"
 
@@ -102,6 +131,27 @@ class Editor:
         end = _parted(parts.tables[slug])[1].lstrip("\r\n")
         self._texts[name] = (_without_comment(before) + end + after).rstrip() + "\n"
 
+    def _begin(self, name: str) -> None:
+        """Begin a file that is not there yet."""
+        for pattern, found in self._sources.patterns.items():
+            if PurePath(name).match(pattern) and len(PurePath(name).parts) == len(PurePath(pattern).parts):
+                self._sources.patterns[pattern] = sorted([*found, name])
+                self._texts[name] = ""
+                return
+        known = ", ".join([*self._texts, *self._sources.patterns])
+        raise StateError(f"'{name}' is no file of this configuration; expected one of {known}.")
+
+    def checked(self, *slugs: str) -> Registry:
+        """Return the registry that what was changed would make. Nothing is written.
+
+        :param slugs: the tenants that were to be changed.
+        :raises ConfigError: if it would be refused.
+        :raises StateError: if anything else would be different.
+        """
+        after = Registry.load(Sources(self.generations.file, self._as_stored()), self._memory)
+        _check_only(slugs, Changes.between(self.registry, after))
+        return after
+
     def save(self, *slugs: str, check: Check = lambda registry: ()) -> Generation:
         """Write what was changed, and put it into force.
 
@@ -110,8 +160,7 @@ class Editor:
         :raises ConfigError: if it would be refused.
         :raises StateError: if a file cannot be written, or was changed meanwhile.
         """
-        after = Registry.load(Sources(self.generations.file, self._as_stored()), self._memory)
-        _check_only(slugs, Changes.between(self.registry, after))
+        self.checked(*slugs)
         if not self._sources.is_as_read():
             raise StateError("The file was changed by somebody else meanwhile, and was left alone. Run this once more.")
         changed = {name: text for name, text in self._texts.items() if text != self._sources.texts.get(name)}
@@ -172,14 +221,32 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
     """
     folder = generations.file.parent
     before = {name: (folder / name).read_text(encoding="utf-8-sig") for name in texts if (folder / name).exists()}
-    for name, text in texts.items():
-        replace_text(folder / name, text)
-    found = decide(generations, Sources(generations.file), memory, check, forced=True)
-    if isinstance(found, Rejection):
-        for name, text in before.items():
+    try:
+        for name, text in texts.items():
+            _clear_drafts((folder / name).resolve())
             replace_text(folder / name, text)
-        raise ConfigError(found.problems)
+        found = decide(generations, Sources(generations.file), memory, check, forced=True)
+        if isinstance(found, Rejection):
+            raise ConfigError(found.problems)
+    except BaseException:
+        for name in texts:
+            _put_back(folder / name, before.get(name))
+        raise
     return found.generation
+
+
+def _clear_drafts(path: Path) -> None:
+    """Remove what a command has left that was killed while it wrote the file. Only one edits at a time."""
+    for draft in path.parent.glob(f".{path.name}.*"):
+        if re.fullmatch(r"[0-9a-f]{8}", draft.name.rpartition(".")[2]):
+            draft.unlink(missing_ok=True)
+
+
+def _put_back(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink(missing_ok=True)
+    elif not _says(path, text):
+        replace_text(path, text)
 
 
 def apply(generations: Generations, draft: Path) -> Generation:
@@ -275,7 +342,7 @@ def _without_comment(text: str) -> str:
 
 def _check_only(slugs: tuple[str, ...], changes: Changes) -> None:
     """Look whether nothing is different but what was to be: the last look before something is written."""
-    different = {*changes.new, *changes.changed, *changes.gone, *(["[platform]"] if changes.platform else [])}
+    different = {*changes.new, *changes.changed, *changes.gone, *([PLATFORM] if changes.platform else [])}
     if others := different - set(slugs):
         raise StateError(
             f"The edit would also change {', '.join(sorted(others))}, and was not written. Edit the file by hand."

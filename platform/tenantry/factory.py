@@ -44,6 +44,7 @@ def create_app(tenant: Tenant | str, *, platform: Platform | None = None) -> Ten
     possession = take_possession(platform, tenant)
     app = assemble(platform, tenant, possession.deed.id)
     app.database = possession.database
+    app.former_slugs = possession.former
     make_private_folder(Path(app.instance_path))
     furnish(app, possession.deed)
     return app

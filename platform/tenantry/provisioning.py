@@ -6,6 +6,7 @@ and the first content comes in the transaction that notes that it has come.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -16,15 +17,20 @@ from .closing import back_to_wal, check_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
 from .holding import database_of, deed_file, held
-from .sqlite import DEED_FILE, DatabaseFile, create_file, side_files
+from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
 from .updating import update_database
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from .app import Platform
-    from .registry import Tenant
+    from .registry import Settings, Tenant
     from .tenant_app import TenantApp
-
-
+#: Alembic's table of versions.
+_HAS_VERSIONS = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
+_VERSIONS = "SELECT version_num FROM alembic_version"
+_ANY_SIZE = 1024 * 1024  # MiB
+_DEED = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _REMEDY = (
     "Bring it back from a backup, without {file.name}-wal and {file.name}-shm beside it; or, to begin anew with an "
     "empty one, remove the folder {file.parent}."
@@ -33,10 +39,14 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """A tenant's database, found and known by its deed."""
+    """A tenant's database, found and known by its deed.
+
+    :ivar former: slugs that the tenant had before, the last one first.
+    """
 
     database: DatabaseFile
     deed: deeds.Deed
+    former: tuple[str, ...] = ()
 
 
 def take_possession(platform: Platform, tenant: Tenant) -> Possession:
@@ -54,13 +64,50 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
                 raise NotProvisioned(tenant.slug)
             _create(platform, tenant)
         with platform.databases.reading(database_of(tenant)) as connection:
-            if not platform.schema.is_current(connection):
+            if not _is_current(platform, connection):
                 raise SchemaBehind(tenant.slug)
             deed = deeds.read(connection)
             has_log = connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         if not has_log:  # a command that had it alone was cut short
             back_to_wal(tenant.database_file)
-        return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed))
+        return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed), _former(tenant))
+
+
+def _is_current(platform: Platform, connection: Connection) -> bool:
+    """Whether a database has the newest tables. Where those are the blank one's, Alembic need not be asked."""
+    blank = platform.blank.versions
+    if blank and connection.exec_driver_sql(_HAS_VERSIONS).first():
+        return blank == set(connection.exec_driver_sql(_VERSIONS).scalars()) or platform.schema.is_current(connection)
+    return platform.schema.is_current(connection)
+
+
+def _former(tenant: Tenant) -> tuple[str, ...]:
+    try:
+        return tuple((tenant.state / FORMER_FILE).read_text().split())
+    except FileNotFoundError:
+        return ()
+
+
+def holder_of(settings: Settings, slug: str, deed: str) -> str:
+    """Return the tenant that has a deed now, as one may have been renamed; the slug where nobody has it.
+
+    :param slug: whose it was.
+    :param deed: 32 hexadecimal digits.
+    """
+    if not _DEED.fullmatch(deed) or _has_deed(settings, slug, deed):
+        return slug
+    try:
+        owner = (settings.state_dir / "deeds" / deed).read_text().strip()
+    except OSError:
+        return slug
+    return owner if _has_deed(settings, owner, deed) else slug
+
+
+def _has_deed(settings: Settings, slug: str, deed: str) -> bool:
+    try:
+        return (settings.state_dir / "tenants" / slug / DEED_FILE).read_text().strip().replace("-", "") == deed
+    except OSError:
+        return False
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:
@@ -83,10 +130,12 @@ def _create(platform: Platform, tenant: Tenant) -> None:
     for left in [*file.parent.glob("draft-*"), *side_files(file)]:  # by a run that was cut short, or an old database
         left.unlink(missing_ok=True)
     draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
-    create_file(draft)
-    database = DatabaseFile.at(draft, tenant.limits.database_mb)
-    with platform.databases.direct(database, "write", enforce=False) as connection:
-        platform.schema.upgrade(connection)
+    if not platform.blank.copy_to(draft):
+        create_file(draft)
+        with platform.databases.direct(DatabaseFile.at(draft, _ANY_SIZE), "write", enforce=False) as connection:
+            platform.schema.upgrade(connection)
+        platform.blank.keep(draft)
+    with platform.databases.direct(DatabaseFile.at(draft, tenant.limits.database_mb), "write") as connection:
         deed = deeds.issue(connection)
         connection.commit()
     draft.replace(file)

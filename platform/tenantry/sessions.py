@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,13 +92,14 @@ class TenantSessionInterface(SecureCookieSessionInterface):
     def open_later(self, app: Flask, request: Request) -> TenantSession:
         """Return the session of a request, to be read when it is used: not before the request's context is pushed."""
         sent = request.environ.get("HTTP_COOKIE")
-        if sent is None or f"{cast('TenantApp', app).tenant.slug}{_NAME}" not in sent:
+        if sent is None or not _is_among(cast("TenantApp", app), sent):
             return self.session_class()
         return self.session_class(partial(self._read, app, request))
 
     def _read(self, app: Flask, request: Request) -> Mapping[str, Any]:
         # A browser may send several of one name, as another tenant's page can set one for a longer path.
-        for cookie in request.cookies.getlist(self.get_cookie_name(app))[:_TRIED]:
+        names = [self.get_cookie_name(app), *_former_names(app)]
+        for cookie in [cookie for name in names for cookie in request.cookies.getlist(name)[:_TRIED]]:
             try:
                 found = dict(cast("TenantApp", app).signer.verify(_PURPOSE, cookie.removeprefix(_PERMANENT)))
             except (BadToken, TypeError, ValueError):
@@ -145,15 +147,28 @@ class TenantSessionInterface(SecureCookieSessionInterface):
         response.vary.add("Cookie")
 
     def _delete(self, app: Flask, response: Response) -> None:
-        response.delete_cookie(
-            self.get_cookie_name(app),
-            path=self.get_cookie_path(app),
-            secure=self.get_cookie_secure(app),
-            httponly=True,
-            samesite=self.get_cookie_samesite(app),
-            partitioned=self.get_cookie_partitioned(app),
-        )
+        for name in [self.get_cookie_name(app), *_former_names(app)]:
+            response.delete_cookie(
+                name,
+                path=self.get_cookie_path(app),
+                secure=self.get_cookie_secure(app),
+                httponly=True,
+                samesite=self.get_cookie_samesite(app),
+                partitioned=self.get_cookie_partitioned(app),
+            )
         response.vary.add("Cookie")
+
+
+def _is_among(app: TenantApp, cookies: str) -> bool:
+    """Whether a session may be among the cookies of a request."""
+    return f"{app.tenant.slug}{_NAME}" in cookies or any(f"{slug}{_NAME}" in cookies for slug in app.former_slugs)
+
+
+def _former_names(app: Flask) -> list[str]:
+    """Return the names that the cookie had before the tenant was renamed. Its keys are the same, so they still work."""
+    tenant = cast("TenantApp", app).tenant
+    former = cast("TenantApp", app).former_slugs
+    return [name_of_cookie(replace(tenant, slug=slug), _NAME, _door()) for slug in former]
 
 
 def name_of_cookie(tenant: Tenant, suffix: str, door: str) -> str:

@@ -29,6 +29,8 @@ from .turns import Queue, Turn
 FILES_OF_A_DATABASE = 3
 #: Name of the copy of the deed, beside the database.
 DEED_FILE = "deed"
+#: Names that the tenant had before, the last one first: one in a line.
+FORMER_FILE = "former"
 _PAGE = 4096  # bytes; SQLite's default page size since 3.12.0
 
 

@@ -57,6 +57,7 @@ class TenantApp(Flask):
     :ivar platform: the platform that serves it.
     :ivar signer: signs and verifies with this tenant's keys.
     :ivar database: the tenant's database, as the file that it was when the app was built.
+    :ivar former_slugs: what the tenant was called before, by which browsers know its cookies still.
     :ivar sure_until: time, of the monotonic clock, until which that file need not be looked at again.
     :ivar overlay: the tenant's own folder, searched for templates and static files before the shared ones.
     :ivar own_words: by language, the catalogue of words that the tenant has of its own, with the shared one behind it.
@@ -99,6 +100,7 @@ class TenantApp(Flask):
         self.overlay: Path | None = None
         self.own_words: Mapping[str, NullTranslations] = _NO_WORDS
         self.source: Tenant | None = None
+        self.former_slugs: tuple[str, ...] = ()
         self.sure_until = 0.0
         self._canonical: MapAdapter | None = None
         self.first_content: list[tuple[str, Callable[[], None]]] = []

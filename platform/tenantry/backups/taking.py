@@ -27,7 +27,7 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
+class Copied:
     """A tenant as it was at one moment, in a folder of ours."""
 
     moment: datetime
@@ -45,7 +45,7 @@ def back_up(tenant: Tenant, table: Mapping[str, Any], folder: Path, recipients: 
     :raises BadArchive: if what was written cannot be restored.
     """
     with draft(tenant.settings, "backup", tenant.slug) as work:
-        copy = _copy(tenant, work)
+        copy = copy_tenant(tenant, work)
         prepare_folder(folder, tenant.slug)
         path = place_for(folder, tenant.slug, copy.moment, bool(recipients))
         with written_whole(path) as file:
@@ -61,12 +61,12 @@ def back_up(tenant: Tenant, table: Mapping[str, Any], folder: Path, recipients: 
 def write_backup(tenant: Tenant, table: Mapping[str, Any], stream: BinaryIO, recipients: Sequence[str] = ()) -> None:
     """Write a backup of one tenant to a stream, as a pipe; see :func:`back_up`."""
     with draft(tenant.settings, "backup", tenant.slug) as work:
-        copy = _copy(tenant, work)
+        copy = copy_tenant(tenant, work)
         with encrypted(stream, recipients) as plain:
             _write(tenant, table, work, copy, plain)
 
 
-def _write(tenant: Tenant, table: Mapping[str, Any], work: Path, copy: _Copy, stream: BinaryIO) -> None:
+def _write(tenant: Tenant, table: Mapping[str, Any], work: Path, copy: Copied, stream: BinaryIO) -> None:
     (work / TABLE).write_text(as_toml(tenant.slug, table), encoding="utf-8")
     files = dict(files_below(work))
     manifest = Manifest(
@@ -81,7 +81,7 @@ def _write(tenant: Tenant, table: Mapping[str, Any], work: Path, copy: _Copy, st
     write(stream, manifest, files)
 
 
-def _copy(tenant: Tenant, work: Path) -> _Copy:
+def copy_tenant(tenant: Tenant, work: Path) -> Copied:
     """Copy a tenant into a folder. No other command may move or replace its files meanwhile."""
     locks = tenant.settings.state_dir / "locks"
     make_private_folder(locks)
@@ -99,7 +99,7 @@ def _copy(tenant: Tenant, work: Path) -> _Copy:
     return copy
 
 
-def _copy_once(tenant: Tenant, work: Path) -> _Copy:
+def _copy_once(tenant: Tenant, work: Path) -> Copied:
     """Copy the database and the files that it names: those that are there before, and those that came since."""
     uploads = work / "state" / "uploads"
     keep_uploads(tenant, uploads)
@@ -111,4 +111,4 @@ def _copy_once(tenant: Tenant, work: Path) -> _Copy:
     for path in uploads.iterdir():
         if path.name not in facts.uploads:
             path.unlink()
-    return _Copy(moment, facts, tuple(missing))
+    return Copied(moment, facts, tuple(missing))

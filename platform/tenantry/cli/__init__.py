@@ -7,31 +7,64 @@ told in a paragraph: status 1 where the configuration or a tenant is at fault, 2
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from typing import cast
 
 import click
 
 from .. import __version__
 from ..factory import CONFIG
-from .backup import backup
-from .develop import run, shell
-from .export import export
-from .hosts import hosts
-from .inspect import check, list_tenants, routes, show
-from .keys import keys
-from .maintenance import maintenance
-from .migrate import migrate
-from .outbox import outbox
 from .output import Commands
-from .plan import apply, diff, plan, rollback
-from .provision import provision
-from .restore import restore_tenant
-from .revision import revision
-from .status import status
-from .users import users
-from .worker import worker
+
+#: Where each command is. Its module is imported only when it is asked for.
+COMMANDS = {
+    "check": "inspect:check",
+    "list": "inspect:list_tenants",
+    "show": "inspect:show",
+    "hosts": "hosts:hosts",
+    "routes": "inspect:routes",
+    "status": "status:status",
+    "plan": "plan:plan",
+    "apply": "plan:apply",
+    "diff": "plan:diff",
+    "rollback": "plan:rollback",
+    "add": "life:add",
+    "clone": "life:clone",
+    "rename": "life:rename",
+    "suspend": "states:suspend",
+    "resume": "states:resume",
+    "maintenance": "maintenance:maintenance",
+    "read-only": "states:read_only",
+    "archive": "states:archive",
+    "remove": "life:remove",
+    "each": "each:each",
+    "provision": "provision:provision",
+    "migrate": "migrate:migrate",
+    "revision": "revision:revision",
+    "backup": "backup:backup",
+    "restore": "restore:restore_tenant",
+    "export": "export:export",
+    "run": "develop:run",
+    "shell": "develop:shell",
+    "worker": "worker:worker",
+    "outbox": "outbox:outbox",
+    "users": "users:users",
+    "keys": "keys:keys",
+}
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class _Main(Commands):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        return cast(click.Command, getattr(import_module(f".{module}", __name__), attribute))
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config", envvar=CONFIG, default="tenants.toml", show_default=True, metavar="FILE", help="The file to read."
 )
@@ -41,30 +74,3 @@ def main(context: click.Context, config: str) -> None:
     """Serve one Flask product to many customers."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     context.obj = config
-
-
-_COMMANDS = (
-    check,
-    list_tenants,
-    show,
-    hosts,
-    routes,
-    status,
-    plan,
-    apply,
-    diff,
-    rollback,
-    provision,
-    migrate,
-    revision,
-    maintenance,
-    run,
-    shell,
-    worker,
-    outbox,
-    backup,
-    restore_tenant,
-    export,
-)
-for command in (*_COMMANDS, keys, users):
-    main.add_command(command)

@@ -9,11 +9,28 @@ import click
 
 from ..maintenance import make_pass
 from .output import Commands, load_platform
+from .states import give, slugs_argument
 
 
 @click.group(cls=Commands)
 def maintenance() -> None:
     """Tenants that are worked on."""
+
+
+@maintenance.command("on")
+@slugs_argument
+@click.pass_context
+def maintenance_on(context: click.Context, slugs: tuple[str, ...]) -> None:
+    """Show visitors that tenants are worked on. Staff with a pass get in."""
+    give(context, slugs, "maintenance")
+
+
+@maintenance.command("off")
+@slugs_argument
+@click.pass_context
+def maintenance_off(context: click.Context, slugs: tuple[str, ...]) -> None:
+    """Let visitors in again."""
+    give(context, slugs, "active", only="maintenance")
 
 
 @maintenance.command("pass")

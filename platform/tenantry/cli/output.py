@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ..app import Platform
+from ..arrival import wait_for
 from ..errors import ConfigError, TenantryError, did_you_mean
+from ..generations import Generation, state_dir_of
 from ..memory import Memory
+from ..registry import Settings
 from ..taking_up import in_force
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -45,8 +48,19 @@ def load_platform(context: click.Context) -> Platform:
     return Platform(found.registry)
 
 
+def tell_arrival(context: click.Context, generation: Generation) -> None:
+    """Wait until every process that serves has a generation, and say so; the status is 1 where one has not."""
+    file = Path(context.obj).absolute()
+    arrival = wait_for(Settings(file=file, state_dir=state_dir_of(file)), generation)
+    click.echo(str(arrival), err=bool(arrival.behind))
+    if arrival.behind:
+        context.exit(1)
+
+
 def console() -> Console:
-    """Return a console for the present standard output."""
+    """Return a console for the present standard output. Rich is imported only by commands that print tables."""
+    from rich.console import Console
+
     return Console(highlight=False)
 
 
@@ -55,6 +69,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not console().is_terminal:
         _print_plain([tuple(columns), *map(tuple, rows)])
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

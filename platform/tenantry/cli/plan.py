@@ -19,7 +19,7 @@ from ..memory import Memory
 from ..registry import Registry
 from ..sources import Sources
 from .inspect import doors, shown
-from .output import as_json, print_json, print_table
+from .output import as_json, print_json, print_table, tell_arrival
 from .status import moment
 
 #: At most so many tenants are listed of each kind.
@@ -55,7 +55,8 @@ def apply(context: click.Context, draft: Path) -> None:
     Where it would be refused nothing is written, and the status is 1.
     """
     generation = put_in_place(_generations(context), draft)
-    click.echo(f"Generation {generation.number} is in force. 'tenantry rollback' goes back to an earlier one.")
+    tell_arrival(context, generation)
+    click.echo("'tenantry rollback' goes back to an earlier one.")
 
 
 @click.command()
@@ -83,8 +84,11 @@ def rollback(context: click.Context, generation: int) -> None:
 
     That is taken up like any other edit, and undone in the same way.
     """
-    written = write_back(_generations(context), generation)
+    generations = _generations(context)
+    written = write_back(generations, generation)
     click.echo(f"As in generation {generation} again: {', '.join(written)}." if written else "Nothing was different.")
+    if written and (current := generations.current()) is not None:
+        tell_arrival(context, current)
 
 
 def _generations(context: click.Context) -> Generations:

@@ -52,6 +52,25 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(f"'{value}' is not a mail address. {error}") from None
 
 
+def administrator_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Check the address of a first administrator, of whom nothing else is asked; empty where there is to be none."""
+    address = _address(context, parameter, value) if value else ""
+    if address:
+        _checked_username(address.partition("@")[0])
+    return address
+
+
+def appoint(slug: str, address: str) -> str:
+    """Make an administrator, in the tenant's context, unless there is an account of the address.
+
+    :return: what to tell the operator, with the link by which they set their password.
+    """
+    found = db.session.scalar(select(User).where(User.email == address))
+    if found is not None:  # by a run that was cut short
+        return _link(found)
+    return _made(slug, _checked_username(address.partition("@")[0]), address, None, "admin")
+
+
 @users.command()
 @click.argument("slug")
 @click.argument("address", callback=_address)
@@ -65,20 +84,9 @@ def add(context: click.Context, slug: str, address: str, username: str | None, n
     The address is taken to be confirmed, and names that are kept for the workspace itself may be given.
     """
     load_platform(context).registry[slug]  # an unknown tenant is told before an odd name
-    username = fold_username(username or address.partition("@")[0])
-    if not is_username(username):
-        raise click.UsageError(
-            f"'{username}' cannot be a user name; expected 3 to 32 of a-z and 0-9, with single '.', '_' or '-' "
-            "between. Choose another by --username."
-        )
+    username = _checked_username(username or address.partition("@")[0])
     with _inside(context, slug):
-        taken = db.session.scalar(select(User).where(or_(User.username == username, User.email == address)))
-        if taken is not None:
-            raise click.ClickException(f"'{taken.username}' <{taken.email}> is there already; nothing was changed.")
-        user = User(username=username, email=address, name=name or username, role=role, activated_at=now())
-        db.session.add(user)
-        db.session.flush()
-        text = f"'{username}' is {role} of '{slug}' now. {_link(user)}"
+        text = _made(slug, username, address, name, role)
     click.echo(text)
 
 
@@ -113,6 +121,27 @@ def reset(context: click.Context, slug: str, user: str) -> None:
         logins = "1 log-in is" if ended == 1 else f"{ended} log-ins are"
         text = f"The password of '{found.username}' and its tokens are void, and {logins} ended. {_link(found)}"
     click.echo(text)
+
+
+def _checked_username(text: str) -> str:
+    username = fold_username(text)
+    if not is_username(username):
+        raise click.UsageError(
+            f"'{username}' cannot be a user name; expected 3 to 32 of a-z and 0-9, with single '.', '_' or '-' "
+            "between. Choose another by --username."
+        )
+    return username
+
+
+def _made(slug: str, username: str, address: str, name: str | None, role: str) -> str:
+    """Make an account, and return what to tell the operator."""
+    taken = db.session.scalar(select(User).where(or_(User.username == username, User.email == address)))
+    if taken is not None:
+        raise click.ClickException(f"'{taken.username}' <{taken.email}> is there already; nothing was changed.")
+    user = User(username=username, email=address, name=name or username, role=role, activated_at=now())
+    db.session.add(user)
+    db.session.flush()
+    return f"'{username}' is {role} of '{slug}' now. {_link(user)}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, UnknownJob, explain
+from ..provisioning import holder_of
 from .calls import Call
 from .marking import RETRIES, Job, find
 
@@ -53,6 +54,8 @@ def run(platform: Platform, look: Callable[[], object], call: Call) -> tuple[Cal
     :param look: looks for a configuration that is newer than the one in force.
     """
     try:
+        holder = holder_of(platform.registry.settings, call.tenant, call.deed)
+        call = call if holder == call.tenant else replace(call, tenant=holder)  # it was renamed since
         if call.tenant not in platform.registry:
             look()
         perform(platform, call)

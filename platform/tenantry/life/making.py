@@ -1,0 +1,111 @@
+"""Making a tenant: everything that it needs is there and was tried before its table is in the file.
+
+An error takes back all that was made. A command that was killed leaves its note, and goes on from there when it is run
+again; nobody can reach the tenant meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..app import Platform
+from ..closing import Task, closing, note_of
+from ..doors import check_slug
+from ..editing import editing
+from ..errors import StateError, TenantClosed
+from ..generations import Generation, state_dir_of
+from ..registry import Registry, Settings, Tenant
+from .places import has_content, remove_folder, remove_state
+
+#: Makes what a tenant needs, in steps that can be taken again.
+Equip = Callable[[Platform, Task], None]
+
+
+def make(file: Path, slug: str, task: str, asked: Mapping[str, Any], equip: Equip) -> Generation:
+    """Make a tenant, and put it into force.
+
+    :param file: tenants.toml.
+    :param task: the command.
+    :param asked: what it was asked for: the tenant's ``table``, the ``file`` that gets it, ``adopt`` if it is made of
+        what is there under its slug, and ``source`` if its overlay is made too. Where a run was cut short, what that
+        was asked for holds instead.
+    :raises ConfigError: if its table would be refused. Nothing is made then.
+    :raises StateError: if there is such a tenant, or something of an earlier one.
+    """
+    begun(file, slug, task)
+    tenant = Tenant(slug, settings_of(file))
+    with closing(tenant.settings, slug, task, **asked) as work:
+        if not work.resumed:
+            _check_free(tenant, work.details)
+        try:
+            platform = Platform(_planned(file, slug, work.details))
+            try:
+                equip(platform, work)
+            finally:
+                platform.databases.close_idle()
+            return _put_into_force(file, slug, work.details)
+        except BaseException:
+            _take_back(tenant, work.details)
+            work.keep = False
+            raise
+
+
+def begun(file: Path, slug: str, task: str) -> Mapping[str, Any] | None:
+    """Return what a run that was cut short was asked for; ``None`` where there was none, and the slug is free.
+
+    :raises StateError: if it cannot be a slug, or there is such a tenant.
+    :raises TenantClosed: if another command was cut short, and has to be finished first.
+    """
+    try:
+        check_slug(slug)
+    except ValueError as error:
+        raise StateError(str(error)) from None
+    note = note_of(settings_of(file), slug)
+    if note is not None and note.task != task:
+        raise TenantClosed(slug, note.task)
+    if note is None:
+        with editing(file) as editor:
+            if slug in editor.registry:
+                status = editor.registry[slug].status
+                raise StateError(f"There is a tenant '{slug}' already; it is {status}. Choose another slug.")
+    return note.details if note else None
+
+
+def settings_of(file: Path) -> Settings:
+    """Return where a configuration has its state."""
+    return Settings(file=file, state_dir=state_dir_of(file))
+
+
+def _check_free(tenant: Tenant, asked: Mapping[str, Any]) -> None:
+    if has_content(tenant.state) and not asked.get("adopt"):
+        raise StateError(
+            f"There is the state of an earlier tenant '{tenant.slug}', {tenant.state}. To serve that again, use "
+            f"'tenantry add {tenant.slug} --adopt'; to begin anew, move the folder away."
+        )
+    if tenant.folder.exists() and "source" in asked:
+        raise StateError(f"There is a folder {tenant.folder} already. Choose another slug, or move it away.")
+
+
+def _planned(file: Path, slug: str, asked: Mapping[str, Any]) -> Registry:
+    """Return the registry that will be in force."""
+    with editing(file) as editor:
+        if slug in editor.registry:
+            return editor.registry
+        editor.add(asked["table"], asked["file"])
+        return editor.checked(slug)
+
+
+def _put_into_force(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
+    with editing(file) as editor:
+        if slug not in editor.registry:
+            editor.add(asked["table"], asked["file"])
+        return editor.save(slug)
+
+
+def _take_back(tenant: Tenant, asked: Mapping[str, Any]) -> None:
+    if not asked.get("adopt"):
+        remove_state(tenant)
+        if "source" in asked:
+            remove_folder(tenant.folder)

@@ -1,0 +1,25 @@
+"""The status of tenants, changed by command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..editing import editing, set_status
+from ..generations import Generation
+
+
+def set_statuses(file: Path, slugs: Iterable[str], status: str, only: str = "") -> tuple[dict[str, str], Generation]:
+    """Give tenants a status, in one edit, and put it into force.
+
+    :param file: tenants.toml.
+    :param only: the status out of which they may be taken, where it is not any.
+    :return: what each one was before, and the generation.
+    :raises UnknownTenant: if one of them is not there. Nothing is changed then.
+    """
+    with editing(file) as editor:
+        before = {slug: editor.registry[slug].status for slug in slugs}
+        changed = [slug for slug, was in before.items() if was != status and only in ("", was)]
+        for slug in changed:
+            set_status(editor, slug, status)
+        return before, editor.save(*changed)
