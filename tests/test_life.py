@@ -303,6 +303,8 @@ def test_a_clone_is_made_while_the_source_is_written_to_and_can_do_no_harm(site:
         values = (("a" * 32), "a.png", "", "image/png", 7, 1, 1, "2026-01-01 00:00:00")
         connection.execute(f"INSERT INTO tenantry_upload ({columns}) VALUES (?,?,?,?,?,?,?,?)", values)
         connection.commit()
+    for path in ("/initech/en/", "/acme/en/") * 8:  # each worker builds their apps
+        server.get(path)
     with visited(server, "/initech/en/", "/acme/en/", "/initech/static/tenantry/logo.svg") as wrong:
         said = tenantry(site, "clone", "initech", "copy", "--anonymise")
         answer = server.get("/copy/en/")

@@ -14,7 +14,8 @@ from uuid import UUID
 from jinja2 import TemplateSyntaxError
 
 from .app import Platform
-from .errors import Problem, TenantryError, explain
+from .errors import Problem, TenantryError
+from .explaining import explain
 from .factory import assemble
 from .keys import Key, KeyRing
 from .registry import Registry, Tenant

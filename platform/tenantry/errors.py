@@ -7,8 +7,6 @@ other. The text says what stood there, what was expected, and what to do.
 from __future__ import annotations
 
 import difflib
-import os
-import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -385,28 +383,3 @@ class NotPartners(TenantryError):
 
 class BadToken(TenantryError):
     """A signed value was refused: forged, expired, or made for another tenant or purpose."""
-
-
-def explain(error: BaseException) -> str:
-    """Return an error as one paragraph for a person: its own words if they are ours, else its type and place too."""
-    if isinstance(error, TenantryError):
-        return str(error)
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text}{_place(error)}"
-
-
-#: Parts of the paths of code that is not the operator's or an author's: libraries', the interpreter's, ours.
-_NOT_THEIRS = ("site-packages", "<frozen", sysconfig.get_paths()["stdlib"], os.path.dirname(__file__) + os.sep)
-
-
-def _place(error: BaseException) -> str:
-    """Name the innermost source line of an error, outside of Tenantry and the libraries where there is one."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}, line {error.lineno})"
-    traceback, place = error.__traceback__, ""
-    while traceback:
-        name = traceback.tb_frame.f_code.co_filename
-        if not any(part in name for part in _NOT_THEIRS):
-            place = f" ({name}, line {traceback.tb_lineno})"
-        traceback = traceback.tb_next
-    return place

@@ -17,7 +17,8 @@ from .accepting import Accepted, decide
 from .changes import Changes
 from .checking import problems_of_edit
 from .closing import closed_slugs
-from .errors import ConfigError, Problem, explain
+from .errors import ConfigError, Problem
+from .explaining import explain
 from .files import Stamp, make_private_folder, stamp_of
 from .generations import Generations, Rejection
 from .presence import Presence

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import ImportFailed, did_you_mean, explain
+from .errors import ImportFailed, did_you_mean
+from .explaining import explain
 
 
 def make_importable(root: Path) -> None:

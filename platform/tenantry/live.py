@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from .errors import TenantClosed, TenantUnavailable, explain
+from .errors import SchemaBehind, TenantClosed, TenantUnavailable
+from .explaining import explain
 
 if TYPE_CHECKING:
     from .registry import Tenant
@@ -134,8 +135,8 @@ class LiveApps:
         return app
 
     def _note_failure(self, tenant: Tenant, error: BaseException, last: _Failure | None) -> TenantUnavailable:
-        growing = last is not None and not isinstance(error, TenantClosed)  # which is over at a known moment
-        pause = min(last.pause * 2, LAST_PAUSE) if last and growing else FIRST_PAUSE
+        is_over_soon = isinstance(error, (TenantClosed, SchemaBehind))  # once a command has done its work
+        pause = FIRST_PAUSE if last is None or is_over_soon else min(last.pause * 2, LAST_PAUSE)
         # Its words are kept and not the error, whose traceback would keep the half-built app.
         reason = explain(error)
         self._failures[tenant.slug] = _Failure(tenant, reason, pause, time.monotonic() + pause)

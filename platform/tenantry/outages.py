@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from .errors import explain
+from .explaining import explain
 
 log = logging.getLogger("tenantry")
 

@@ -25,7 +25,8 @@ from sqlalchemy.exc import OperationalError
 
 from . import revision_notes
 from .db import Model
-from .errors import StateError, TenantryError, explain
+from .errors import StateError, TenantryError
+from .explaining import explain
 from .mail import outbox as _outbox  # noqa: F401  # its table is one of Tenantry's own, whoever imports it
 from .migration_plan import Plan, Step, make_plan
 from .revision_notes import Note

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete
 
-from .errors import explain
+from .explaining import explain
 from .sqlite import DatabaseFile
 from .users.models import Login
 

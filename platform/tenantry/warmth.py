@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import TemplateError
 
-from .errors import StateError, TenantUnavailable, explain
+from .errors import StateError, TenantUnavailable
+from .explaining import explain
 
 if TYPE_CHECKING:
     from .app import Platform

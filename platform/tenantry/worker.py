@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from huey.consumer import Consumer
 
-from .errors import explain
+from .explaining import explain
 from .following import Follower
 from .imports import import_module
 from .jobs.marking import push

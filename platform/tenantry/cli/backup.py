@@ -17,7 +17,7 @@ from ..backups import Backup, back_up, backups_in, configured, default_folder, t
 from ..backups.contents import Tables
 from ..backups.drafts import draft
 from ..backups.encryption import read_recipient
-from ..errors import explain
+from ..explaining import explain
 from ..registry import Registry, Tenant
 from .output import Commands, as_json, print_json, print_table, relative
 

@@ -13,7 +13,8 @@ from werkzeug.serving import is_running_from_reloader, run_simple
 
 from .. import db
 from ..app import Platform
-from ..errors import TenantryError, explain
+from ..errors import TenantryError
+from ..explaining import explain
 from ..languages import gettext
 from ..pages import unavailable
 from ..registry import ENVIRONMENT

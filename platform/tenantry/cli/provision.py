@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..app import Platform
-from ..errors import explain
+from ..explaining import explain
 from ..provisioning import give_new_deed
 from ..provisioning import provision as provision_one
 from ..registry import Tenant

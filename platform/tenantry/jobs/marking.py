@@ -11,7 +11,8 @@ from uuid import UUID
 
 from .. import db, plain_values
 from ..context import current_tenant_app
-from ..errors import BadArguments, BadSetup, UnknownJob, explain
+from ..errors import BadArguments, BadSetup, UnknownJob
+from ..explaining import explain
 from .calls import Call
 
 if TYPE_CHECKING:

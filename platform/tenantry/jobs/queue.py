@@ -17,7 +17,8 @@ from huey.api import Huey, Task
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from ..errors import StateError, explain
+from ..errors import StateError
+from ..explaining import explain
 from ..files import give_to_owner_of, make_private_folder
 from ..outages import Outage
 from .calls import Call

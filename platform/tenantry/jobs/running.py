@@ -8,7 +8,8 @@ from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, UnknownJob, explain
+from ..errors import DatabaseReplaced, DatabaseUnavailable, TenantUnavailable, UnknownJob
+from ..explaining import explain
 from ..provisioning import holder_of
 from .calls import Call
 from .marking import RETRIES, Job, find

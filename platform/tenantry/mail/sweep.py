@@ -17,7 +17,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.exc import DatabaseError
 
 from .. import deed as deeds
-from ..errors import DatabaseUnavailable, explain
+from ..errors import DatabaseUnavailable
+from ..explaining import explain
 from ..files import Stamp, stamp_of
 from ..jobs.calls import Call
 from ..sqlite import DatabaseFile, side_files

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import click
 
-from ..errors import explain
+from ..explaining import explain
 from ..files import make_private_folder, write_state_file
 from .outbox import Claim
 from .servers import SERVERS, Server, Servers

@@ -18,7 +18,8 @@ from sqlalchemy import StaticPool, Table, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db import Model
-from ..errors import BadSetup, explain
+from ..errors import BadSetup
+from ..explaining import explain
 from ..imports import import_module
 from ..schema_versions import SchemaVersions
 from ..structure import virtual_tables_of

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from .. import revision_notes
 from ..closing import check_open
-from ..errors import StateError, TenantryError, explain
+from ..errors import StateError, TenantryError
+from ..explaining import explain
 from ..holding import deed_file
 from ..schema_versions import unknown_versions
 from ..structure import Structure, StructureReader

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import explain
+from ..explaining import explain
 from ..imports import make_importable
 from ..schema_versions import SchemaVersions
 from ..sqlite import SqliteDatabases
