@@ -5,7 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import accounts, api, build, databases, dispatch, edits, instructions, life, memory, pages, report, scale
+from . import (
+    accounts,
+    api,
+    build,
+    databases,
+    dispatch,
+    edits,
+    instructions,
+    life,
+    memory,
+    migrations,
+    pages,
+    report,
+    scale,
+)
 from .wrk import require_wrk
 
 _BENCHMARKS: dict[str, Callable[[], object]] = {
@@ -17,6 +31,7 @@ _BENCHMARKS: dict[str, Callable[[], object]] = {
     "databases": databases.run,
     "memory": memory.run,
     "life": life.run,
+    "migrations": migrations.run,
     "accounts": accounts.run,
     "api": api.run,
     "edits": edits.run,

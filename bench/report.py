@@ -17,6 +17,7 @@ _SECTIONS = (
     "scale",
     "databases",
     "memory",
+    "migrations",
     "accounts",
     "api",
     "edits",

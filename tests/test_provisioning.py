@@ -76,6 +76,7 @@ def test_the_schema_comes_from_migrations_and_fits_the_models(tmp_path: Path) ->
     assert {name for (name,) in rows(platform, "acme", "SELECT version_num FROM alembic_version")} == {
         "sections_0002",
         "projects_0002",
+        "tenantry_0004",
     }
 
 
@@ -469,7 +470,7 @@ def test_a_migration_that_fails_leaves_the_tables_as_they_were(
     with pytest.raises(ZeroDivisionError):
         provision(later, later.registry["acme"])
     assert rows(later, "acme", "SELECT name FROM sqlite_master WHERE name = 'made'") == []
-    assert rows(later, "acme", "SELECT version_num FROM alembic_version") == [("tenantry_0003",)]
+    assert rows(later, "acme", "SELECT version_num FROM alembic_version") == [("tenantry_0004",)]
 
 
 def test_a_log_of_an_old_database_is_not_played_into_a_new_one(tmp_path: Path) -> None:

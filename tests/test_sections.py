@@ -1081,10 +1081,10 @@ def test_results_come_in_parts(acme: TenantClient) -> None:
 
 def test_the_migration_keeps_and_indexes_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first version with two pages to the present one, and back."""
-    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
 
     from tenantry.provisioning import provision
-    from tenantry.schema_versions import _config
     from tenantry.sqlite import DatabaseFile
 
     monkeypatch.setenv("TENANTRY_ENV", "testing")
@@ -1093,11 +1093,15 @@ def test_the_migration_keeps_and_indexes_what_was_there(tmp_path: Path, monkeypa
     write(acme, "before", "Umbrella", "An older text")
     platform.databases.close_idle()
     file = DatabaseFile.at(platform.registry["acme"].database_file, 10)
-    config = _config(platform.schema.folders)
+    script = platform.schema.script
+
+    def find(revision: Any, context: Any) -> Any:
+        return script._downgrade_revs("sections@sections_0001", revision)
+
     with platform.databases.direct(file, "write", enforce=False) as connection:
-        config.attributes["connection"] = connection
-        with connection.begin():
-            command.downgrade(config, "sections@sections_0001")
+        with connection.begin(), EnvironmentContext(Config(), script, fn=find) as environment:
+            environment.configure(connection=connection)
+            environment.run_migrations()
         assert {
             row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE 'page%'")
         } == {"page"}

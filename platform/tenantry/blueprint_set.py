@@ -57,6 +57,22 @@ class BlueprintSet:
         folders = [path / name for path in packages if path is not None]
         return tuple(folder for folder in folders if folder.is_dir() and not (folder / "env.py").exists())
 
+    def package_of(self, name: str) -> tuple[str, Path]:
+        """Return the dotted name and the folder of the package that a blueprint is in.
+
+        :raises BadSetup: if there is no such blueprint, or it is a module in no package.
+        """
+        entries = dict(self._entries)
+        if name not in entries:
+            hint = did_you_mean(name, entries) or f"; expected one of {', '.join(entries)}"
+            raise BadSetup(f"There is no blueprint '{name}'{hint}")
+        module = entries[name].partition(":")[0]
+        folder = _package_folder(module)
+        if folder is None:
+            raise BadSetup(f"The blueprint '{name}' is a module; expected a package with a folder migrations")
+        is_package = folder.name == module.rpartition(".")[2]
+        return module if is_package else module.rpartition(".")[0], folder
+
     def register(self, app: TenantApp, tenant: Tenant) -> None:
         """Register into an app what its tenant has, in the order of its features.
 

@@ -124,7 +124,7 @@ class SchemaBehind(TenantryError):
         self.slug = slug
 
     def __str__(self) -> str:
-        return f"Its tables are not of the version that the blueprints need. Run: tenantry provision {self.slug}"
+        return f"Its tables are not of the version that the blueprints need. Run: tenantry migrate {self.slug}"
 
 
 class TenantClosed(TenantryError):

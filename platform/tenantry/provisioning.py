@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from . import db
@@ -19,7 +16,9 @@ from . import deed as deeds
 from .closing import back_to_wal, check_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
+from .holding import database_of, deed_file, held
 from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
+from .updating import update_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,17 +53,17 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
     """Return a tenant's database and deed. The database is made now if it is new and that is allowed.
 
     :raises NotProvisioned: if it is not there, and the operator creates databases by command.
-    :raises SchemaBehind: if its tables are older than the blueprints.
+    :raises SchemaBehind: if its tables are older than the blueprints, or newer by more than additions.
     :raises StateError: if it is not there but was, or is another tenant's.
     :raises TenantClosed: if a command is at work on it.
     """
     check_open(tenant.settings, tenant.slug)
-    with _locked(tenant):
+    with held(tenant):
         if not tenant.database_file.exists():
-            if tenant.settings.provision == "manual" and not _deed_file(tenant).exists():
+            if tenant.settings.provision == "manual" and not deed_file(tenant).exists():
                 raise NotProvisioned(tenant.slug)
             _create(platform, tenant)
-        with platform.databases.reading(_database_of(tenant)) as connection:
+        with platform.databases.reading(database_of(tenant)) as connection:
             if not _is_current(platform, connection):
                 raise SchemaBehind(tenant.slug)
             deed = deeds.read(connection)
@@ -116,7 +115,7 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
 
     :raises StateError: if the tenant had one already, and it is gone.
     """
-    with _locked(tenant):
+    with held(tenant):
         if tenant.database_file.exists():
             return False
         _create(platform, tenant)
@@ -126,7 +125,7 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
 def _create(platform: Platform, tenant: Tenant) -> None:
     file = tenant.database_file
     platform.keys.check_there()
-    if _deed_file(tenant).exists():
+    if deed_file(tenant).exists():
         raise StateError(f"The database {file} is gone, and the tenant had one. {_REMEDY.format(file=file)}")
     for left in [*file.parent.glob("draft-*"), *side_files(file)]:  # by a run that was cut short, or an old database
         left.unlink(missing_ok=True)
@@ -140,41 +139,12 @@ def _create(platform: Platform, tenant: Tenant) -> None:
         deed = deeds.issue(connection)
         connection.commit()
     draft.replace(file)
-    write_state_file(_deed_file(tenant), f"{deed}\n".encode())
-
-
-def update_database(platform: Platform, tenant: Tenant) -> bool:
-    """Bring a tenant's tables to the newest version. Return whether there was anything to do."""
-    with (
-        _locked(tenant),
-        platform.databases.direct(_database_of(tenant), "write", enforce=False) as connection,
-    ):
-        if platform.schema.is_current(connection):
-            return False
-        connection.rollback()  # the upgrade begins by itself
-        platform.schema.upgrade(connection)
-    return True
-
-
-@contextmanager
-def _locked(tenant: Tenant) -> Iterator[None]:
-    make_private_folder(tenant.state)
-    with locked(tenant.state / "lock"):
-        yield
-
-
-def _database_of(tenant: Tenant) -> DatabaseFile:
-    return DatabaseFile.at(tenant.database_file, tenant.limits.database_mb)
-
-
-def _deed_file(tenant: Tenant) -> Path:
-    """A copy of the deed: it tells a new tenant from one whose database is gone, or was taken for another's."""
-    return tenant.state / DEED_FILE
+    write_state_file(deed_file(tenant), f"{deed}\n".encode())
 
 
 def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     """Return the tenant's database once its deed is the one that is written beside it."""
-    file, copy = tenant.database_file, _deed_file(tenant)
+    file, copy = tenant.database_file, deed_file(tenant)
     if deed is None:
         raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
     if copy.exists() and copy.read_text().strip() != str(deed.id):
@@ -185,7 +155,7 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     _claim(tenant, deed)
     if not copy.exists():  # a run was cut short between the database and its copy of the deed, or it was put there
         write_state_file(copy, f"{deed.id}\n".encode())
-    return _database_of(tenant)
+    return database_of(tenant)
 
 
 def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
@@ -210,17 +180,17 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
 
 def give_new_deed(platform: Platform, tenant: Tenant) -> None:
     """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void."""
-    with _locked(tenant), platform.databases.direct(_database_of(tenant), "write") as connection:
+    with held(tenant), platform.databases.direct(database_of(tenant), "write") as connection:
         deed = deeds.replace(connection)
         connection.commit()
-        write_state_file(_deed_file(tenant), f"{deed}\n".encode())
+        write_state_file(deed_file(tenant), f"{deed}\n".encode())
 
 
 def furnish(app: TenantApp, deed: deeds.Deed) -> None:
     """Write the first content of each blueprint for which that was not done yet, in one transaction."""
     if all(blueprint in deed.furnished for blueprint, _ in app.first_content):
         return
-    with _locked(app.tenant), app.app_context():
+    with held(app.tenant), app.app_context():
         connection = db.begin(write=True).connection()
         known = cast(deeds.Deed, deeds.read(connection)).furnished  # another worker may have been faster
         for blueprint, write in app.first_content:
@@ -233,7 +203,7 @@ def furnish(app: TenantApp, deed: deeds.Deed) -> None:
 def provision(platform: Platform, tenant: Tenant) -> str:
     """Do all of it for one tenant, as ``tenantry provision`` does. Return what was done, in one word."""
     created = create_database(platform, tenant)
-    updated = not created and update_database(platform, tenant)
+    updated = not created and update_database(platform.schema, platform.databases, tenant)
     if created or updated or not take_possession(platform, tenant).deed.furnished:
         platform.build(tenant)
     return "created" if created else "updated" if updated else "ready"

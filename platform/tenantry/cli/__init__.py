@@ -39,6 +39,8 @@ COMMANDS = {
     "remove": "life:remove",
     "each": "each:each",
     "provision": "provision:provision",
+    "migrate": "migrate:migrate",
+    "revision": "revision:revision",
     "backup": "backup:backup",
     "restore": "restore:restore_tenant",
     "export": "export:export",

@@ -1,0 +1,124 @@
+"""One run over many tenants: the plan is made once, some go first as canaries, and failures stop nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .ledger import Ledger, Result
+from .looking import Found, look_at
+from .pool import Pool
+from .work import Task, bare
+
+if TYPE_CHECKING:
+    from ..app import Platform
+    from ..migration_plan import Step
+    from ..registry import Tenant
+    from ..schema_versions import SchemaVersions
+
+#: Tenants that a process is given at once; and so many where they wait closed until all workers have let go of them.
+_AT_ONCE, _CLOSED_AT_ONCE = 8, 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    :ivar found: all tenants that were chosen, as they were found.
+    :ivar pending: for each set of versions that is behind, what is to be applied, in order.
+    """
+
+    found: tuple[Found, ...]
+    pending: dict[frozenset[str], list[Step]]
+
+    def having(self, *states: str) -> list[Found]:
+        """Return the tenants of these states, in their order."""
+        return [each for each in self.found if each.state in states]
+
+    @property
+    def steps(self) -> list[Step]:
+        """All revisions that any tenant lacks."""
+        return list({step.revision: step for steps in self.pending.values() for step in steps}.values())
+
+    def closes(self, found: Found) -> bool:
+        """Whether a tenant has to be closed to workers of older code meanwhile."""
+        return not all(step.additive for step in self.pending[found.versions])
+
+
+@dataclass
+class Outcome:
+    """What became of the tenants that were not current.
+
+    :ivar not_begun: how many were left alone, as a canary has failed.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    not_begun: int = 0
+
+    def having(self, outcome: str) -> list[Result]:
+        """Return those of one outcome, by slug."""
+        return sorted((each for each in self.results if each.outcome == outcome), key=lambda each: each.slug)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all are as they should be."""
+        return not self.not_begun and not self.having("failed")
+
+
+def make_plan(schema: SchemaVersions, tenants: Sequence[Tenant]) -> Plan:
+    """Look at the tenants, and find out once what those lack that are behind.
+
+    :raises StateError: if the revisions do not fit together, or fail on an empty database; no tenant was touched then.
+    """
+    found = tuple(look_at(schema, tenants))
+    behind = {each.versions for each in found if each.state == "behind"}
+    if behind:
+        schema.plan()
+    return Plan(found, {versions: schema.pending_from(versions, dict) for versions in behind})
+
+
+def carry_out(
+    platform: Platform, plan: Plan, ledger: Ledger, jobs: int, canary: int, tell: Callable[[Result], None]
+) -> Outcome:
+    """Migrate the tenants that are behind.
+
+    :param canary: how many go first, and alone; if one fails, the others are not begun.
+    :param tell: told of each tenant, as it becomes known.
+    """
+    outcome, behind, schema = Outcome(), plan.having("behind"), platform.schema
+    with ledger.writing(len(plan.found), len(behind), schema.heads) as entry:
+        pool = Pool(jobs, platform.registry.settings.root, schema.folders[1:])
+        for result in _all_results(pool, plan, behind, jobs, canary, outcome):
+            entry.note(result)
+            outcome.results.append(result)
+            tell(result)
+        if outcome.not_begun:
+            entry.end("stopped")
+    return outcome
+
+
+def _all_results(
+    pool: Pool, plan: Plan, behind: list[Found], jobs: int, canary: int, outcome: Outcome
+) -> Iterator[Result]:
+    for each in plan.having("broken", "unknown"):
+        versions = tuple(sorted(each.versions))
+        yield Result(each.tenant.slug, "failed", versions, versions, 0.0, each.reason)
+    first, rest = behind[:canary], behind[canary:]
+    failed = False
+    for result in pool.run(_tasks(plan, first, jobs)):
+        failed |= result.outcome == "failed"
+        yield result
+    if failed:
+        outcome.not_begun = len(rest)
+        return
+    yield from pool.run(_tasks(plan, rest, jobs))
+
+
+def _tasks(plan: Plan, tenants: list[Found], jobs: int) -> Iterator[Task]:
+    """Divide tenants into tasks, those that are to be closed by themselves."""
+    for closing, most in ((False, _AT_ONCE), (True, _CLOSED_AT_ONCE)):
+        alike = [(bare(each.tenant), each.versions) for each in tenants if plan.closes(each) is closing]
+        size = max(1, min(most, -(-len(alike) // jobs)))
+        for start in range(0, len(alike), size):
+            yield Task(tuple(alike[start : start + size]), closing)
