@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -354,18 +356,20 @@ class Development:
         deadline = time.monotonic() + seconds
         found = (0, "")
         while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"http://localhost:{self.port}{path}", timeout=5) as answer:
-                    found = (answer.status, answer.read().decode())
-            except urllib.error.HTTPError as error:
-                with error:
-                    found = (error.code, error.read().decode())
-            except OSError:
-                pass
+            with suppress(OSError, http.client.HTTPException):  # it restarts just now
+                found = self._ask(path)
             if wanted(*found):
                 return found
             time.sleep(0.1)
         raise AssertionError(f"got {found} from:\n{self.log.read_text()}")
+
+    def _ask(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://localhost:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
     def wait_for(self, text: str, seconds: float = 25) -> None:
         """Wait until the console shows a text."""
