@@ -194,14 +194,15 @@ def test_row_2_a_worker_that_starts_while_the_file_is_cut_has_every_tenant(serve
     good = file.read_text()
     for end in range(5, len(good), len(good) // 6):
         file.write_text(good[:end])
+        wait_until(lambda: (status(folder)["refused"] or {"mended": 0})["mended"] is None)
         before = workers(server)
         os.kill(before[0], signal.SIGKILL)
         wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))  # noqa: B023  # called now
         wait_until(lambda: len(status(folder)["processes"]) == 2)
         for slug in ("acme", "globex", "initech"):
             assert {server.get(f"/{slug}/").status for _ in range(8)} == {200}
-    file.write_text(good)
-    wait_until(lambda: status(folder)["refused"]["mended"] is not None)
+        file.write_text(good)
+        wait_until(lambda: status(folder)["refused"]["mended"] is not None)
 
 
 def test_row_2_gunicorn_starts_from_the_last_good_one(folder: Path, serve: Serve) -> None:
