@@ -208,7 +208,7 @@ def test_older_tables_are_brought_up_to_date_and_newer_ones_refused(
     two.unlink()
     refused = call([*command, "restore", new])
     assert refused.returncode == 1
-    assert "the version notes_two, which the blueprints here do not know" in refused.stderr
+    assert "'notes_two', which is not among the blueprints' migrations here" in refused.stderr
     assert closed_slugs(make_platform(there, toml).registry.settings) == frozenset()
 
 
