@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -62,7 +63,10 @@ def import_all() -> None:
 def in_child(folder: Path, function: Callable[[], Any]) -> Any:
     """Return what a function returns in a process of its own, in a folder; ``None`` if that was killed."""
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        child = (
+            os.fork()
+        )  # Python 3.12 warns where other threads live, as pytest-xdist's; the child uses none of theirs
     if not child:
         _be_child(folder, function, writer)
     os.close(writer)

@@ -151,7 +151,7 @@ def ask(server: Server, method: str, target: str, *headers: str, host: str = "lo
 
 
 def pages_named(site: Path, slug: str, title: str = "Visited") -> int:
-    with sqlite3.connect(site / "var" / "tenants" / slug / "tenant.db") as connection:
+    with closing(sqlite3.connect(site / "var" / "tenants" / slug / "tenant.db")) as connection:
         return int(connection.execute("SELECT count(*) FROM page WHERE title = ?", (title,)).fetchone()[0])
 
 

@@ -7,15 +7,16 @@ older code must keep its hands off.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from alembic.script import Script
-from sqlalchemy import StaticPool, create_engine
+from sqlalchemy import Connection, StaticPool, create_engine
 
-from .revision_notes import Note
+from .revision_notes import RevisionNote
 from .structure import Structure, read_structure, tables_of, what_breaks_older_code
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class Step:
         return not self.breaks
 
     @property
-    def note(self) -> Note:
+    def note(self) -> RevisionNote:
         """What a database is to note of it."""
-        return Note(self.follows, self.additive)
+        return RevisionNote(self.follows, self.additive)
 
 
-class Plan(NamedTuple):
+class MigrationPlan(NamedTuple):
     """What all revisions do.
 
     :ivar steps: by name, in the order in which they were run.
@@ -60,12 +61,22 @@ class Plan(NamedTuple):
     structure: Structure
 
 
-def make_plan(schema: SchemaVersions) -> Plan:
-    """Run all revisions on a database in memory, and find out what each does."""
+@contextmanager
+def new_database() -> Iterator[Connection]:
+    """Open an empty database in memory, in a transaction; it is gone once the block ends."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()  # or the pool would keep the database until it is collected, which Python 3.13 warns of
+
+
+def make_plan(schema: SchemaVersions) -> MigrationPlan:
+    """Run all revisions on a database in memory, and find out what each does."""
     scripts = {script.revision: script for script in schema.scripts()}
     steps: dict[str, Step] = {}
-    with engine.connect() as connection, connection.begin():
+    with new_database() as connection:
         raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
         watch = _Watch(raw)
 
@@ -77,8 +88,7 @@ def make_plan(schema: SchemaVersions) -> Plan:
             watch.begin(after)
 
         schema.run(connection, note)
-    engine.dispose()
-    return Plan(steps, watch.before)
+    return MigrationPlan(steps, watch.before)
 
 
 def _said(script: Script) -> list[str]:

@@ -33,14 +33,14 @@ class RevisionRow(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RevisionNote:
     """What is noted of one revision."""
 
     follows: tuple[str, ...]
     additive: bool
 
 
-def write(connection: Connection, notes: Mapping[str, Note]) -> None:
+def write(connection: Connection, notes: Mapping[str, RevisionNote]) -> None:
     """Note revisions, in the transaction that applies them."""
     at = now()
     connection.execute(delete(RevisionRow).where(RevisionRow.revision.in_(notes)))  # one may have been taken back
@@ -51,12 +51,14 @@ def write(connection: Connection, notes: Mapping[str, Note]) -> None:
     connection.execute(insert(RevisionRow), rows)
 
 
-def read(rows: Iterable[Any]) -> dict[str, Note]:
+def read(rows: Iterable[Any]) -> dict[str, RevisionNote]:
     """Return the notes by revision, of the rows that :data:`QUERY` gives."""
-    return {name: Note(tuple(follows.split()), bool(additive)) for name, follows, additive in rows}
+    return {name: RevisionNote(tuple(follows.split()), bool(additive)) for name, follows, additive in rows}
 
 
-def may_be_used(found: Iterable[str], notes: Mapping[str, Note], known: Iterable[str], heads: Iterable[str]) -> bool:
+def may_be_used(
+    found: Iterable[str], notes: Mapping[str, RevisionNote], known: Iterable[str], heads: Iterable[str]
+) -> bool:
     """Whether code can use tables that are newer than it: every revision that it does not know only added to them.
 
     :param found: the newest revisions of the tables.

@@ -28,8 +28,8 @@ from .db import Model
 from .errors import StateError, TenantryError
 from .explaining import explain
 from .mail import outbox as _outbox  # noqa: F401  # its table is one of Tenantry's own, whoever imports it
-from .migration_plan import Plan, Step, make_plan
-from .revision_notes import Note
+from .migration_plan import MigrationPlan, Step, make_plan
+from .revision_notes import RevisionNote
 
 #: While it runs, Alembic keeps its connection in variables of the process, so two threads would mix two tenants.
 _ONE_AT_A_TIME = threading.Lock()
@@ -95,7 +95,7 @@ class SchemaVersions:
         found = _rows(connection, _VERSIONS)
         return self.judge((name for (name,) in found), lambda: read_notes(connection)) in ("current", "newer")
 
-    def judge(self, found: Iterable[str], notes: Callable[[], Mapping[str, Note]]) -> str:
+    def judge(self, found: Iterable[str], notes: Callable[[], Mapping[str, RevisionNote]]) -> str:
         """Return what a database is to this code: ``current``, ``behind``, ``newer`` or ``unknown``.
 
         :param found: its versions.
@@ -116,7 +116,7 @@ class SchemaVersions:
         found = frozenset(name for (name,) in _rows(connection, _VERSIONS))
         return self.pending_from(found, lambda: read_notes(connection))
 
-    def pending_from(self, found: frozenset[str], notes: Callable[[], Mapping[str, Note]]) -> list[Step]:
+    def pending_from(self, found: frozenset[str], notes: Callable[[], Mapping[str, RevisionNote]]) -> list[Step]:
         """Return what is to be applied to a database of these versions, in order.
 
         :raises StateError: as :meth:`pending`.
@@ -155,7 +155,7 @@ class SchemaVersions:
         """
         return self._plan.steps
 
-    def plan(self) -> Plan:
+    def plan(self) -> MigrationPlan:
         """Return what all revisions do, for an operator.
 
         :raises StateError: if one fails.
@@ -169,7 +169,7 @@ class SchemaVersions:
             raise StateError(said) from error
 
     @cached_property
-    def _plan(self) -> Plan:
+    def _plan(self) -> MigrationPlan:
         return make_plan(self)
 
     @cached_property
@@ -214,7 +214,7 @@ def unknown_versions(names: Iterable[str]) -> str:
     )
 
 
-def read_notes(connection: Connection) -> dict[str, Note]:
+def read_notes(connection: Connection) -> dict[str, RevisionNote]:
     """Return what a database notes of its revisions; nothing if it is older than these notes."""
     return revision_notes.read(_rows(connection, text(revision_notes.QUERY)))
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NOTICED = 1.2
 #: Milliseconds that a migration waits for a writer. It can wait longer than a visitor.
 _PATIENCE = 10_000
+#: Seconds that one of several tenants is waited for, as while a worker builds its app.
+_SHORTLY = 0.5
 
 
 def update_database(schema: SchemaVersions, databases: SqliteDatabases, tenant: Tenant) -> list[str]:
@@ -65,17 +67,20 @@ def update_held(
 
 
 @contextmanager
-def closed(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Hold several tenants, closed to the workers, so that they are waited for once and not for each.
+def closed(tenants: Sequence[Tenant]) -> Iterator[list[ExitStack]]:
+    """Hold several tenants, closed to the workers, so that these are waited for once and not for each.
 
-    :raises StateError: if another process holds one of them.
+    It gives what lets go of each tenant, in their order: a visitor is let in again once his tenant is done.
+
+    :raises StateError: if another process holds one of them, which is not waited for long: others are closed by then.
     """
-    with ExitStack() as stack:
-        for tenant in tenants:
-            stack.enter_context(held(tenant))
+    with ExitStack() as all_of_them:
+        each = [all_of_them.enter_context(ExitStack()) for _ in tenants]
+        for tenant, stack in zip(tenants, each, strict=True):
+            stack.enter_context(held(tenant, _SHORTLY))
             _close(tenant)
         time.sleep(NOTICED)
-        yield
+        yield each
 
 
 def _close(tenant: Tenant) -> None:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..app import Platform
-from ..migrating.ledger import Ledger, Result
-from ..migrating.report import Report, make_report
-from ..migrating.run import Outcome, Plan, carry_out, make_plan
+from ..migrating.ledger import Ledger, Result, Run
+from ..migrating.report import DriftReport, make_report
+from ..migrating.run import Selection, Summary, carry_out, select_tenants
 from ..registry import Tenant
 from .output import as_json, load_platform, print_json, print_table
 
@@ -62,26 +62,26 @@ def migrate(
         _report(make_report(platform.schema, chosen, ledger), as_json)
         return
     with ledger.alone():
-        outcome = _migrate(platform, chosen, ledger, jobs, canary, as_json)
-    context.exit(0 if outcome.is_good else 1)
+        summary = _migrate(platform, chosen, ledger, jobs, canary, as_json)
+    context.exit(0 if summary.is_good else 1)
 
 
 def _migrate(
     platform: Platform, chosen: Sequence[Tenant], ledger: Ledger, jobs: int, canary: int, as_json: bool
-) -> Outcome:
-    plan, begun = make_plan(platform.schema, chosen), time.monotonic()
+) -> Summary:
+    selection, begun = select_tenants(platform.schema, chosen), time.monotonic()
     if not as_json:
-        _say_plan(plan)
-    with _progress(len(plan.having("behind", "broken", "unknown"))) as advance:
-        if plan.having("behind", "broken", "unknown"):
-            outcome = carry_out(platform, plan, ledger, jobs, canary, advance)
+        _say_selection(selection)
+    with _progress(len(selection.having("behind", "broken", "unknown"))) as advance:
+        if selection.having("behind", "broken", "unknown"):
+            summary = carry_out(platform, selection, ledger, jobs, canary, advance)
         else:
-            outcome = Outcome()
+            summary = Summary()
     if as_json:
-        print_json(_as_json(plan, outcome))
+        print_json(_as_json(selection, summary))
     else:
-        _say_outcome(outcome, time.monotonic() - begun)
-    return outcome
+        _say_summary(summary, time.monotonic() - begun)
+    return summary
 
 
 @contextmanager
@@ -101,8 +101,8 @@ def _progress(total: int) -> Iterator[Callable[[Result], None]]:
         yield advance
 
 
-def _say_plan(plan: Plan) -> None:
-    for step in plan.steps:
+def _say_selection(selection: Selection) -> None:
+    for step in selection.steps:
         if step.additive:
             click.echo(f"{step.revision} adds to the tables; tenants are served meanwhile.")
         else:
@@ -110,27 +110,27 @@ def _say_plan(plan: Plan) -> None:
                 f"{step.revision} does more than add to the tables ({_listed(step.breaks, 3)}): each tenant is closed "
                 "for a moment, and workers with older code answer 503 for it from then on."
             )
-    counts = Counter(each.state for each in plan.found)
+    counts = Counter(each.state for each in selection.found)
     click.echo(
         f"Tenants: {', '.join(f'{counts[state]} {words}' for state, words in _STATES.items() if counts[state])}."
     )
 
 
-def _say_outcome(outcome: Outcome, seconds: float) -> None:
-    if failed := outcome.having("failed"):
+def _say_summary(summary: Summary, seconds: float) -> None:
+    if failed := summary.having("failed"):
         print_table(("SLUG", "RESULT", ""), [(each.slug, "failed", each.reason) for each in failed])
-    if outcome.not_begun:
-        click.echo(f"A canary has failed, so {outcome.not_begun} others were not begun.")
-    if outcome.results:
-        click.echo(f"{len(outcome.having('migrated'))} migrated, {len(failed)} failed, in {seconds:.1f} s.")
+    if summary.not_begun:
+        click.echo(f"A canary has failed, so {summary.not_begun} others were not begun.")
+    if summary.results:
+        click.echo(f"{len(summary.having('migrated'))} migrated, {len(failed)} failed, in {seconds:.1f} s.")
 
 
-def _as_json(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+def _as_json(selection: Selection, summary: Summary) -> dict[str, Any]:
     return {
         "revisions": [
-            {"revision": each.revision, "additive": each.additive, "breaks": each.breaks} for each in plan.steps
+            {"revision": each.revision, "additive": each.additive, "breaks": each.breaks} for each in selection.steps
         ],
-        "tenants": dict(Counter(each.state for each in plan.found)),
+        "tenants": dict(Counter(each.state for each in selection.found)),
         "results": [
             {
                 "slug": each.slug,
@@ -140,13 +140,13 @@ def _as_json(plan: Plan, outcome: Outcome) -> dict[str, Any]:
                 "seconds": round(each.seconds, 3),
                 "reason": each.reason or None,
             }
-            for each in sorted(outcome.results, key=lambda each: each.slug)
+            for each in sorted(summary.results, key=lambda each: each.slug)
         ],
-        "not_begun": outcome.not_begun,
+        "not_begun": summary.not_begun,
     }
 
 
-def _report(report: Report, as_json: bool) -> None:
+def _report(report: DriftReport, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
         return
@@ -160,20 +160,19 @@ def _report(report: Report, as_json: bool) -> None:
     _say_each("Why", report.reasons.items())
     _say_each("Failed the last time", ((slug, f"{at} UTC: {why}") for slug, (why, at) in report.failed.items()))
     _say_each("Have other tables than a new database", ((s, _listed(w, 5)) for s, w in report.differing.items()))
-    if report.runs:
+    _say_runs(report.runs)
+
+
+def _say_runs(runs: Sequence[Run]) -> None:
+    if runs:
         click.echo("")
-        print_table(
-            ("RUN", "BEGAN (UTC)", "ENDED", "TENANTS", "BEHIND", "MIGRATED", "FAILED"),
-            [
-                (
-                    str(run.id),
-                    run.began,
-                    run.outcome if run.outcome != "finished" else run.ended or "",
-                    *(str(number) for number in (run.chosen, run.behind, run.migrated, run.failed)),
-                )
-                for run in report.runs
-            ],
-        )
+        head = ("RUN", "BEGAN (UTC)", "ENDED", "TENANTS", "BEHIND", "MIGRATED", "FAILED")
+        print_table(head, [_run_row(run) for run in runs])
+
+
+def _run_row(run: Run) -> tuple[str, ...]:
+    ended = run.outcome if run.outcome != "finished" else run.ended or ""
+    return str(run.id), run.began, ended, *map(str, (run.chosen, run.behind, run.migrated, run.failed))
 
 
 def _say_each(title: str, rows: Iterable[tuple[str, str]]) -> None:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import StaticPool, Table, create_engine
+from sqlalchemy import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db import Model
 from ..errors import BadSetup
 from ..explaining import explain
 from ..imports import import_module
+from ..migration_plan import new_database
 from ..schema_versions import SchemaVersions
 from ..structure import virtual_tables_of
 
@@ -82,8 +83,7 @@ class _Author:
 
     def compare(self) -> tuple[MigrationScript, MigrationContext]:
         """Compare the models with the tables of a new database."""
-        engine = create_engine("sqlite://", poolclass=StaticPool)
-        with engine.connect() as connection, connection.begin():
+        with new_database() as connection:
             self._schema.run(connection, lambda revision: None)
             options = {"target_metadata": Model.metadata, "include_object": self._is_ours, "render_as_batch": True}
             context = MigrationContext.configure(connection, opts=options)

@@ -160,17 +160,12 @@ class Ledger:
                 descriptor = os.open(self._file, os.O_CREAT | os.O_WRONLY, 0o600)
                 give_to_owner_of(self._file.parent, descriptor)
                 os.close(descriptor)
-            connection = sqlite3.connect(self._file, isolation_level=None)
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_TABLES)
+            return _prepared(sqlite3.connect(self._file, isolation_level=None))
         except (OSError, sqlite3.Error) as error:
             raise StateError(
                 f"The ledger of migrations {self._file} cannot be used ({error}). It only remembers past runs: where "
                 "it is damaged, remove it."
             ) from None
-        return connection
 
 
 class Entry:
@@ -202,6 +197,18 @@ class Entry:
         self._connection.execute(
             "UPDATE run SET ended = ?, outcome = ? WHERE id = ? AND outcome = 'running'", (_now(), outcome, self.number)
         )
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_TABLES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import StateError
 from .ledger import Result
-from .work import Task, main
+from .work import Batch, main
 
 #: Tenants after which a process is replaced.
 RECYCLE = 250
@@ -30,7 +30,7 @@ class _Hand:
 
     process: BaseProcess
     connection: Connection
-    todo: deque[Task] = field(default_factory=deque)
+    todo: deque[Batch] = field(default_factory=deque)
     taken: int = 0
     is_ready: bool = False
 
@@ -50,12 +50,12 @@ class Pool:
         self._context.set_forkserver_preload(["tenantry.cli", main.__module__])
         self._crashes: Counter[str] = Counter()
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Result]:
+    def run(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Give what became of each tenant, as it becomes known.
 
         :raises StateError: if the processes cannot be started.
         """
-        waiting, hands = deque(tasks), dict[Connection, _Hand]()
+        waiting, hands = deque(batches), dict[Connection, _Hand]()
         try:
             while waiting or hands:
                 while waiting and len(hands) < self._jobs:
@@ -75,7 +75,7 @@ class Pool:
         theirs.close()  # so that the pipe ends when the process does
         return _Hand(process, ours)
 
-    def _listen(self, hands: dict[Connection, _Hand], hand: _Hand, waiting: deque[Task]) -> Iterator[Result]:
+    def _listen(self, hands: dict[Connection, _Hand], hand: _Hand, waiting: deque[Batch]) -> Iterator[Result]:
         try:
             result: Result | None = hand.connection.recv()
         except (EOFError, OSError):
@@ -91,7 +91,7 @@ class Pool:
             hand.connection.close()  # it ends by itself
             del hands[hand.connection]
 
-    def _after_death(self, hand: _Hand, waiting: deque[Task]) -> Iterator[Result]:
+    def _after_death(self, hand: _Hand, waiting: deque[Batch]) -> Iterator[Result]:
         hand.connection.close()
         hand.process.join()
         code = hand.process.exitcode or 0
@@ -109,13 +109,13 @@ class Pool:
         waiting.extendleft(reversed(hand.todo))  # each by itself from here on
 
 
-def _hand_over(hand: _Hand, waiting: deque[Task]) -> bool:
-    """Give a process the next task. Return whether there was one."""
+def _hand_over(hand: _Hand, waiting: deque[Batch]) -> bool:
+    """Give a process the next batch. Return whether there was one."""
     if not waiting:
         return False
-    task = waiting.popleft()
-    hand.todo = deque(Task((one,), task.closing) for one in task.tenants)
-    hand.taken += len(task.tenants)
+    batch = waiting.popleft()
+    hand.todo = deque(Batch((one,), batch.closing) for one in batch.tenants)
+    hand.taken += len(batch.tenants)
     with suppress(OSError):  # it has died, which is told when it is listened to
-        hand.connection.send(task)
+        hand.connection.send(batch)
     return True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
+class DriftReport:
     """What was found.
 
     :ivar versions: how many tenants have which versions, and what that is to the code: the most frequent first.
@@ -50,7 +50,7 @@ class Report:
         }
 
 
-def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledger) -> Report:
+def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledger) -> DriftReport:
     """Look at all of the tenants. Nothing is written.
 
     :raises StateError: if a revision fails on an empty database.
@@ -73,4 +73,4 @@ def make_report(schema: SchemaVersions, tenants: Sequence[Tenant], ledger: Ledge
     chosen = {tenant.slug for tenant in tenants}
     failed = {slug: why for slug, why in ledger.failures().items() if slug in chosen - current - set(reasons)}
     versions = tuple((*key, count) for key, count in counts.most_common())
-    return Report(tuple(sorted(schema.heads)), versions, slugs, reasons, failed, differing, tuple(ledger.runs()))
+    return DriftReport(tuple(sorted(schema.heads)), versions, slugs, reasons, failed, differing, tuple(ledger.runs()))

@@ -1,4 +1,4 @@
-"""One run over many tenants: the plan is made once, some go first as canaries, and failures stop nobody else."""
+"""One run over many tenants: it is looked once, some go first as canaries, and failures stop nobody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .ledger import Ledger, Result
 from .looking import Found, look_at
 from .pool import Pool
-from .work import Task, bare
+from .work import Batch, bare
 
 if TYPE_CHECKING:
     from ..app import Platform
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ..registry import Tenant
     from ..schema_versions import SchemaVersions
 
-#: Tenants that a process is given at once; and so many where they wait closed until all workers have let go of them.
-_AT_ONCE, _CLOSED_AT_ONCE = 8, 40
+#: Tenants that a process is given at once; and so many where they are closed together.
+_AT_ONCE, _CLOSED_AT_ONCE = 8, 24
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done.
+class Selection:
+    """The tenants that were chosen, and what is to be done to them.
 
     :ivar found: all tenants that were chosen, as they were found.
     :ivar pending: for each set of versions that is behind, what is to be applied, in order.
@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class Summary:
     """What became of the tenants that were not current.
 
     :ivar not_begun: how many were left alone, as a canary has failed.
@@ -66,7 +66,7 @@ class Outcome:
         return not self.not_begun and not self.having("failed")
 
 
-def make_plan(schema: SchemaVersions, tenants: Sequence[Tenant]) -> Plan:
+def select_tenants(schema: SchemaVersions, tenants: Sequence[Tenant]) -> Selection:
     """Look at the tenants, and find out once what those lack that are behind.
 
     :raises StateError: if the revisions do not fit together, or fail on an empty database; no tenant was touched then.
@@ -75,50 +75,50 @@ def make_plan(schema: SchemaVersions, tenants: Sequence[Tenant]) -> Plan:
     behind = {each.versions for each in found if each.state == "behind"}
     if behind:
         schema.plan()
-    return Plan(found, {versions: schema.pending_from(versions, dict) for versions in behind})
+    return Selection(found, {versions: schema.pending_from(versions, dict) for versions in behind})
 
 
 def carry_out(
-    platform: Platform, plan: Plan, ledger: Ledger, jobs: int, canary: int, tell: Callable[[Result], None]
-) -> Outcome:
+    platform: Platform, selection: Selection, ledger: Ledger, jobs: int, canary: int, tell: Callable[[Result], None]
+) -> Summary:
     """Migrate the tenants that are behind.
 
     :param canary: how many go first, and alone; if one fails, the others are not begun.
     :param tell: told of each tenant, as it becomes known.
     """
-    outcome, behind, schema = Outcome(), plan.having("behind"), platform.schema
-    with ledger.writing(len(plan.found), len(behind), schema.heads) as entry:
+    summary, behind, schema = Summary(), selection.having("behind"), platform.schema
+    with ledger.writing(len(selection.found), len(behind), schema.heads) as entry:
         pool = Pool(jobs, platform.registry.settings.root, schema.folders[1:])
-        for result in _all_results(pool, plan, behind, jobs, canary, outcome):
+        for result in _all_results(pool, selection, behind, jobs, canary, summary):
             entry.note(result)
-            outcome.results.append(result)
+            summary.results.append(result)
             tell(result)
-        if outcome.not_begun:
+        if summary.not_begun:
             entry.end("stopped")
-    return outcome
+    return summary
 
 
 def _all_results(
-    pool: Pool, plan: Plan, behind: list[Found], jobs: int, canary: int, outcome: Outcome
+    pool: Pool, selection: Selection, behind: list[Found], jobs: int, canary: int, summary: Summary
 ) -> Iterator[Result]:
-    for each in plan.having("broken", "unknown"):
+    for each in selection.having("broken", "unknown"):
         versions = tuple(sorted(each.versions))
         yield Result(each.tenant.slug, "failed", versions, versions, 0.0, each.reason)
     first, rest = behind[:canary], behind[canary:]
     failed = False
-    for result in pool.run(_tasks(plan, first, jobs)):
+    for result in pool.run(_batches(selection, first, jobs)):
         failed |= result.outcome == "failed"
         yield result
     if failed:
-        outcome.not_begun = len(rest)
+        summary.not_begun = len(rest)
         return
-    yield from pool.run(_tasks(plan, rest, jobs))
+    yield from pool.run(_batches(selection, rest, jobs))
 
 
-def _tasks(plan: Plan, tenants: list[Found], jobs: int) -> Iterator[Task]:
-    """Divide tenants into tasks, those that are to be closed by themselves."""
+def _batches(selection: Selection, tenants: list[Found], jobs: int) -> Iterator[Batch]:
+    """Divide tenants into batches, those that are to be closed by themselves."""
     for closing, most in ((False, _AT_ONCE), (True, _CLOSED_AT_ONCE)):
-        alike = [(bare(each.tenant), each.versions) for each in tenants if plan.closes(each) is closing]
+        alike = [(bare(each.tenant), each.versions) for each in tenants if selection.closes(each) is closing]
         size = max(1, min(most, -(-len(alike) // jobs)))
         for start in range(0, len(alike), size):
-            yield Task(tuple(alike[start : start + size]), closing)
+            yield Batch(tuple(alike[start : start + size]), closing)

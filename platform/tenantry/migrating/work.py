@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,12 @@ from .ledger import Result
 if TYPE_CHECKING:
     from ..registry import Tenant
 
+#: Seconds after which tenants that are closed together, and were not begun, are opened again for another round.
+_LONGEST = 2.5
+
 
 @dataclass(frozen=True)
-class Task:
+class Batch:
     """Some tenants to migrate, each with the versions that it has.
 
     :ivar closing: whether they are closed to the workers first, as what is to be applied does more than add.
@@ -58,20 +62,37 @@ class _Worker:
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self._schema = SchemaVersions(folders)
         self._databases = SqliteDatabases(0)
+        self._together = 8  # then as many as proved to be done in time
 
-    def migrate(self, task: Task) -> Iterator[Result]:
+    def migrate(self, batch: Batch) -> Iterator[Result]:
+        todo = batch.tenants
+        while todo and batch.closing:
+            results = self._closed_together(todo[: self._together])
+            todo = todo[(yield from results) :]
+        for tenant, versions in todo:
+            yield self._one(tenant, versions, is_closed=False)
+
+    def _closed_together(self, tenants: Sequence[tuple[Tenant, frozenset[str]]]) -> Generator[Result, None, int]:
+        """Migrate as many of some closed tenants as the time allows. Return how many that were; the others are open."""
+        done, begun = 0, time.monotonic()
         with ExitStack() as stack:
-            is_closed = task.closing and self._close(stack, [tenant for tenant, _ in task.tenants])
-            for tenant, versions in task.tenants:
-                yield self._one(tenant, versions, is_closed)
+            holds = self._close(stack, [tenant for tenant, _ in tenants])
+            for (tenant, versions), hold in zip_longest(tenants, holds):
+                if done and time.monotonic() - begun > _LONGEST:
+                    break
+                with hold or nullcontext():
+                    result = self._one(tenant, versions, is_closed=bool(hold))
+                yield result
+                done += 1
+        self._together = done if done < len(tenants) else 2 * self._together
+        return done
 
-    def _close(self, stack: ExitStack, tenants: Sequence[Tenant]) -> bool:
+    def _close(self, stack: ExitStack, tenants: Sequence[Tenant]) -> list[ExitStack]:
         """Close all at once; where one cannot be had, each is closed for itself, so that only that one fails."""
         try:
-            stack.enter_context(closed(tenants))
+            return stack.enter_context(closed(tenants))
         except Exception:
-            return False
-        return True
+            return []
 
     def _one(self, tenant: Tenant, versions: frozenset[str], is_closed: bool) -> Result:
         before, begun = tuple(sorted(versions)), time.monotonic()
