@@ -14,18 +14,22 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from test_serving import wait_until
 
 from conftest import ROOT, Answer, Server, environ_without_tenantry
 from tenantry import Platform
 from tenantry.cli import main
 from tenantry.errors import StateError, TenantUnavailable
+from tenantry.files import locked
+from tenantry.migrating.looking import look_at
+from tenantry.migrating.work import Batch, Worker
 from tenantry.provisioning import create_database
 from tenantry.structure import differences, read_structure, what_breaks_older_code
 from tenantry.testing import client_of
@@ -52,10 +56,20 @@ REVISION = """
 import os
 import signal
 import time
+from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
 revision, down_revision, branch_labels, depends_on = "shop_{number}", {down!r}, {labels!r}, None
+
+
+def pause(folder, mark):
+    here = Path(folder, f"{{revision}}-{{mark}}")
+    if here.exists():
+        Path(folder, "begun").write_text(str(os.getpid()))
+    end = time.monotonic() + 60
+    while here.exists() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def upgrade():
@@ -139,6 +153,34 @@ class Site:
 
     def columns(self, slug: str) -> set[str]:
         return {name for (name,) in self.sql(slug, "SELECT name FROM pragma_table_info('shop')")}
+
+
+class Pause:
+    """Lets a revision wait at one tenant, that of a mark, until it is let on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.line = f"pause({str(folder)!r}, mark)"
+
+    def at(self, revision: str, mark: int) -> None:
+        self._file = self._folder / f"{revision}-{mark}"
+        self._file.touch()
+
+    def wait(self) -> int:
+        """Wait until it is there, and return the process that it is in."""
+        begun = self._folder / "begun"
+        wait_until(lambda: begun.exists() and bool(begun.read_text()))
+        number = int(begun.read_text())
+        begun.unlink()
+        return number
+
+    def go_on(self) -> None:
+        self._file.unlink()
+
+
+@pytest.fixture
+def pause(tmp_path: Path) -> Pause:
+    return Pause(tmp_path)
 
 
 @pytest.fixture
@@ -324,53 +366,55 @@ def test_processes_are_replaced(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     assert os.getpid() not in pids
 
 
-def test_one_run_at_a_time(site: Site) -> None:
-    site.add(2, MARK, "if mark: time.sleep(mark)", ADDS)
-    site.sql("t1", "INSERT INTO shop (n) VALUES (3)")
+def test_one_run_at_a_time(site: Site, pause: Pause) -> None:
+    site.add(2, MARK, pause.line, ADDS)
+    site.sql("t1", "INSERT INTO shop (n) VALUES (1)")
+    pause.at("shop_2", 1)
     first = site.start("migrate", "t1")
-    deadline = time.monotonic() + 20
-    while not (site.state / "migrations.db").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    pause.wait()
     second = site.run("migrate", "t2")
     assert second.exit_code == 1
     assert re.search(rf"Process {first.pid} has been migrating since \d\d\d\d-.* UTC, and two at once", second.stderr)
     assert site.report()["runs"][0]["outcome"] == "running"
-    assert first.wait(20) == 0
-    first.communicate()
+    pause.go_on()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
     assert site.run("migrate", "t2").exit_code == 0
 
 
-def test_row_19_killed_at_every_step_a_rerun_finishes(tmp_path: Path) -> None:
-    """Kill -9 of the command at growing spans of time: each tenant is as it was or as it is to be, never between."""
-    site = Site(tmp_path / "site", [f"t{number}" for number in range(30)])
+def test_row_19_killed_at_every_step_a_rerun_finishes(tmp_path: Path, pause: Pause) -> None:
+    """Kill -9 of the command, with and without what works for it: each tenant is as it was or as it is to be."""
+    site = Site(tmp_path / "site", [f"t{number:02}" for number in range(12)])
     site.provision()
+    for number, slug in enumerate(site.slugs):
+        site.sql(slug, f"INSERT INTO shop (n) VALUES ({number})")
     kept = tmp_path / "kept"
     shutil.copytree(site.state, kept)
-    site.add(2, ADDS, "time.sleep(0.01)")
-    site.add(3, "op.create_table('ware', sa.Column('id', sa.Integer(), primary_key=True))")
-    unfinished = Counter[bool]()
-    for step in range(6):
+    site.add(2, MARK, pause.line, ADDS)
+    site.add(3, MARK, "op.create_table('ware', sa.Column('id', sa.Integer(), primary_key=True))", pause.line)
+    for revision, mark, is_worker_killed in (("shop_2", 0, False), ("shop_2", 5, True), ("shop_3", 11, True)):
         shutil.rmtree(site.state)
         shutil.copytree(kept, site.state)
+        pause.at(revision, mark)
         process = site.start("migrate", "--all", "--jobs", "2")
-        deadline = time.monotonic() + 20
-        while not (site.state / "migrations.db-wal").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(step * 0.15)
+        worker = pause.wait()
         process.send_signal(signal.SIGKILL)
+        if is_worker_killed:
+            os.kill(worker, signal.SIGKILL)
+        pause.go_on()
         process.communicate()
         for slug in site.slugs:
             assert site.sql(slug, _STATE)[0] in (("shop_1", 0, 0), ("shop_3", 1, 1))
-        runs = site.report()["runs"]
-        unfinished[process.returncode == -signal.SIGKILL and bool(runs) and runs[0]["outcome"] == "killed"] += 1
+        if is_worker_killed:
+            assert site.version(site.slugs[mark]) == "shop_1"
+        assert site.report()["runs"][0]["outcome"] == "killed"
         done = site.run("migrate", "--all", "--jobs", "2")
         assert done.exit_code == 0, done.stdout + done.stderr
         report = site.report()
-        assert [(each["state"], each["tenants"]) for each in report["versions"]] == [("current", 30)]
+        assert [(each["state"], each["tenants"]) for each in report["versions"]] == [("current", 12)]
         assert report["differing"] == {}
         for slug in site.slugs:
             assert site.sql(slug, "PRAGMA integrity_check") == [("ok",)]
-    assert unfinished[True] >= 2
 
 
 #: In one query, as a process of the command that was killed may just be finishing its tenant.
@@ -381,22 +425,77 @@ SELECT (SELECT version_num FROM alembic_version WHERE version_num LIKE 'shop%'),
 """
 
 
-def test_ctrl_c_lets_what_was_begun_come_to_an_end(site: Site) -> None:
-    site.add(2, MARK, "if mark: time.sleep(mark)", ADDS)
-    for slug in site.slugs:
-        site.sql(slug, "INSERT INTO shop (n) VALUES (1)")
+def test_ctrl_c_lets_what_was_begun_come_to_an_end(site: Site, pause: Pause) -> None:
+    site.add(2, MARK, pause.line, ADDS)
+    site.sql("t1", "INSERT INTO shop (n) VALUES (1)")
+    pause.at("shop_2", 1)
     process = site.start("migrate", "--all", "--jobs", "1")
-    deadline = time.monotonic() + 20
-    while not (site.state / "migrations.db-wal").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(1.5)
+    pause.wait()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    wait_until(lambda: site.report()["runs"][0]["outcome"] == "stopped")
+    pause.go_on()
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Aborted!" in err
     assert "Traceback" not in err
-    assert site.report()["runs"][0]["outcome"] == "stopped"
+    assert [site.version(slug) for slug in site.slugs] == ["shop_2", "shop_2", *["shop_1"] * 4]
     assert site.run("migrate", "--all").exit_code == 0
+
+
+# Closed, for what does more than add
+
+
+def is_held(site: Site, slug: str) -> bool:
+    try:
+        with locked(site.state / "tenants" / slug / "lock", 0.0):
+            return False
+    except StateError:
+        return True
+
+
+def test_a_tenant_is_open_again_once_it_is_migrated_though_others_are_not(site: Site, pause: Pause) -> None:
+    site.add(2, MARK, pause.line, DROPS)
+    site.sql("t2", "INSERT INTO shop (n) VALUES (1)")
+    pause.at("shop_2", 1)
+    process = site.start("migrate", "--all", "--jobs", "1")
+    pause.wait()
+    held = [slug for slug in site.slugs if is_held(site, slug)]
+    pause.go_on()
+    assert process.communicate(timeout=60)[1] == ""
+    assert held == ["t2", "t3", "t4", "t5"]  # closed together with the first two
+    assert {site.version(slug) for slug in site.slugs} == {"shop_2"}
+
+
+def closed_batch(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str, list[str]]]:
+    """Migrate all in this process. Give what became of each, with the tenants that are held just then."""
+    monkeypatch.setattr("tenantry.updating.NOTICED", 0.01)
+    platform = Platform.from_file(site.folder / "tenants.toml")
+    tenants = tuple((found.tenant, found.versions) for found in look_at(platform.schema, platform.registry.served()))
+    for result in Worker(platform.schema.folders[1:]).migrate(Batch(tenants, closing=True)):
+        yield result.slug, result.outcome, [slug for slug in site.slugs if is_held(site, slug)]
+
+
+def test_tenants_are_not_closed_for_long_before_their_turn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a round takes too long, those that were not begun are open, and the next round is of fewer."""
+    monkeypatch.setattr("tenantry.migrating.work._LONGEST", 0.0)
+    site.add(2, DROPS)
+    assert list(closed_batch(site, monkeypatch)) == [
+        ("t0", "migrated", ["t1", "t2", "t3", "t4", "t5"]),
+        ("t1", "migrated", []),
+        ("t2", "migrated", ["t3"]),
+        ("t3", "migrated", []),
+        ("t4", "migrated", ["t5"]),
+        ("t5", "migrated", []),
+    ]
+
+
+def test_one_that_cannot_be_held_fails_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add(2, DROPS)
+    lock = site.state / "tenants" / "t3" / "lock"
+    lock.unlink()
+    lock.mkdir()
+    found = {slug: (outcome, held) for slug, outcome, held in closed_batch(site, monkeypatch)}
+    assert found == {slug: ("failed" if slug == "t3" else "migrated", ["t3"]) for slug in site.slugs}
 
 
 # Under gunicorn

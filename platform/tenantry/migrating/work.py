@@ -48,7 +48,7 @@ def main(connection: Connection, root: Path, folders: tuple[Path, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's; a tenant that was begun is finished
     logging.getLogger("alembic").setLevel(logging.WARNING)
     make_importable(root)
-    worker = _Worker(folders)
+    worker = Worker(folders)
     try:
         connection.send(None)  # ready: whatever happens from here on is a tenant's fault
         while True:
@@ -58,13 +58,19 @@ def main(connection: Connection, root: Path, folders: tuple[Path, ...]) -> None:
         return
 
 
-class _Worker:
+class Worker:
+    """One such process.
+
+    :param folders: the blueprints' migrations folders.
+    """
+
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self._schema = SchemaVersions(folders)
         self._databases = SqliteDatabases(0)
         self._together = 8  # then as many as proved to be done in time
 
     def migrate(self, batch: Batch) -> Iterator[Result]:
+        """Migrate some tenants, and give what became of each as it becomes known."""
         todo = batch.tenants
         while todo and batch.closing:
             results = self._closed_together(todo[: self._together])
