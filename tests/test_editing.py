@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from tenantry.editing import Editor, apply, editing, replace_text, set_status, write_back
-from tenantry.errors import ConfigError, StateError, UnknownTenant
+from tenantry.editing import Editor, editing, set_status
+from tenantry.errors import ConfigError, Problem, StateError, UnknownTenant
 from tenantry.generations import Generations, state_dir_of
 from tenantry.memory import Memory
 from tenantry.registry import Registry
+from tenantry.rewriting import ASIDE, apply, replace_file, write_back
 from tenantry.taking_up import at_start
 
 SHIPPED = (ROOT / "tenants.toml").read_text()
@@ -152,8 +153,6 @@ def test_what_would_be_refused_is_not_written(file: Path) -> None:
 
 
 def test_what_is_refused_later_is_taken_back(file: Path) -> None:
-    from tenantry.errors import Problem
-
     with editing(file) as editor:
         set_status(editor, "acme", "suspended")
         with pytest.raises(ConfigError, match="no such view"):
@@ -219,25 +218,72 @@ def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
     file.parent.chmod(0o500)
     try:
         with pytest.raises(StateError, match="cannot be written"):
-            replace_text(file, "")
+            replace_file(file, b"")
     finally:
         file.parent.chmod(0o700)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="nothing was changed"):
-        replace_text(tmp_path / "no" / "file", "")
+        replace_file(tmp_path / "no" / "file", b"")
 
 
 def test_going_back_works_also_where_the_file_is_broken(file: Path) -> None:
     generations = Generations(state_dir_of(file), file)
     give(file, "acme", "suspended")
-    file.write_text("[[[")
-    assert write_back(generations, 1) == ["tenants.toml"]
+    file.write_bytes("[[[ Grüße".encode("latin-1"))
+    written, generation = write_back(generations, 1)
+    assert (written, generation.number) == (["tenants.toml"], 3)
     assert file.read_text() == SHIPPED
-    assert write_back(generations, 1) == []
+    assert file.with_name(file.name + ASIDE).read_bytes() == "[[[ Grüße".encode("latin-1")
+    assert write_back(generations, 1)[0] == []
     with pytest.raises(StateError, match="There is no generation 77"):
         write_back(generations, 77)
+
+
+def test_going_back_keeps_line_ends(file: Path) -> None:
+    generations = Generations(state_dir_of(file), file)
+    text = SHIPPED.replace("\n", "\r\n").encode()
+    file.write_bytes(text)
+    at_start(file, Memory())
+    file.write_text(SHIPPED)
+    write_back(generations, 2)
+    assert file.read_bytes() == text
+    assert write_back(generations, 2)[0] == []
+    with editing(file) as editor:
+        set_status(editor, "acme", "suspended")
+        with pytest.raises(ConfigError):
+            editor.save("acme", check=lambda registry: [Problem("tenants.toml", "", "no")])
+    assert file.read_bytes() == text, "what is put back is what it was"
+
+
+def test_going_back_over_a_tenant_that_has_moved_into_another_file(file: Path) -> None:
+    generations = Generations(state_dir_of(file), file)
+    main = SHIPPED.replace("include    = []", 'include    = ["more/*.toml"]')
+    file.write_text(main)
+    at_start(file, Memory())
+    cut = main.index("[tenants.initech]")
+    (file.parent / "more").mkdir()
+    more = file.parent / "more" / "initech.toml"
+    file.write_text(main[:cut])
+    more.write_text(main[cut:])
+    at_start(file, Memory())
+    assert write_back(generations, 2)[0] == ["more/initech.toml", "tenants.toml"]
+    assert file.read_text() == main
+    assert not more.exists()
+    assert more.with_name(more.name + ASIDE).read_text() == main[cut:]
+    write_back(generations, 3)
+    assert (file.read_text(), more.read_text()) == (main[:cut], main[cut:])
+
+
+def test_what_does_not_import_is_not_put_into_force(file: Path) -> None:
+    generations = Generations(state_dir_of(file), file)
+    draft = file.with_name("draft.toml")
+    draft.write_text(SHIPPED.replace('path  = "/acme"', 'path = "/acme"\noverrides = { "front.indx" = "json:loads" }'))
+    with pytest.raises(ConfigError, match=r"did you mean 'front.index'\?"):
+        apply(generations, draft)
+    assert file.read_text() == SHIPPED
+    assert generations.current().number == 1  # type: ignore[union-attr]  # there is one
 
 
 def test_a_draft_is_put_in_place_whole_or_not_at_all(file: Path, tmp_path: Path) -> None:

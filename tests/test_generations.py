@@ -46,7 +46,7 @@ THREE = HEAD + table("acme") + table("globex") + table("initech")
         THREE.replace("\n", "\r\n"),
         HEAD + table("acme", '[tenants.acme.config]\nA = "[tenants.x]"\n[tenants.acme.limits]\nupload_mb = 3\n'),
         HEAD + '[tenants."acme"]   # the first\npath = "/acme"\n# [tenants.no]\n' + table("b"),
-        HEAD + 'x = [\n  ["tenants"],\n]\n' + table("b"),
+        HEAD + 'x = [\n  ["others"],\n]\n' + table("b"),
     ],
 )
 def test_a_text_that_is_cut_is_the_same_in_parts(text: str) -> None:
@@ -346,7 +346,7 @@ def test_row_2_cut_at_every_byte_no_tenant_is_taken_away_or_loses_a_door(generat
     for end in range(len(text)):
         generations.file.write_text(text[:end])
         try:
-            found = candidate_of(Sources(generations.file), generations, memory, whole)
+            found = candidate_of(Sources(generations.file), generations, memory, (1, whole))
         except ConfigError:
             found = None
         started = (
@@ -444,3 +444,84 @@ def test_sources_as_they_were(tmp_path: Path) -> None:
     assert Registry.load(then) == first
     assert then.digest == now.digest
     assert not now.is_as_read()
+
+
+# What a sceptic has found
+
+
+@pytest.mark.parametrize("head", ["# \x7f\n", "# \x01\n", "\x0c\n", "\u00a0\n", "x = 1\n", "# fine\n"])
+def test_what_stands_before_the_tables_of_a_new_file_is_read(tmp_path: Path, head: str) -> None:
+    memory = Memory()
+    main = THREE.replace("[platform]", '[platform]\ninclude = ["d/*.toml"]')
+    registry(tmp_path, main, memory)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.toml").write_text(head + table("umbrella"))
+    found = [_outcome(tmp_path, memory), _outcome(tmp_path, None)]
+    assert found[0] == found[1]
+    assert isinstance(found[0], Registry) is (head == "# fine\n")
+
+
+def _outcome(folder: Path, memory: Memory | None) -> object:
+    try:
+        return Registry.load(Sources(folder / "tenants.toml"), memory)
+    except ConfigError as error:
+        return str(error)
+
+
+def test_a_file_that_two_patterns_find_is_read_once(tmp_path: Path) -> None:
+    memory = Memory()
+    registry(tmp_path, THREE.replace("[platform]", '[platform]\ninclude = ["d/a*.toml", "d/*.toml"]'), memory)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "ab.toml").write_text(table("umbrella"))
+    assert _outcome(tmp_path, memory) == _outcome(tmp_path, None)
+    assert "umbrella" in Registry.from_file(tmp_path / "tenants.toml")
+
+
+@pytest.mark.parametrize(
+    "header", ["[tenants . acme.limits]", "[ tenants.acme.limits]", "[[tenants.x]]", "['tenants'.acme.limits]"]
+)
+def test_a_table_of_a_tenant_that_is_written_in_another_way_is_not_lost(tmp_path: Path, header: str) -> None:
+    text = f"{HEAD}{header}\nupload_mb = 3\n{table('acme')}"
+    assert cut(text) is None
+    memory = Memory()
+    (tmp_path / "tenants.toml").write_text(text)
+    first = _outcome(tmp_path, memory)
+    (tmp_path / "tenants.toml").write_text(text.replace("The acme", "Acme"))
+    assert _outcome(tmp_path, memory) == _outcome(tmp_path, None)
+    assert first != _outcome(tmp_path, memory) or isinstance(first, str)
+
+
+@pytest.mark.parametrize("form", ["[tenants]\nacme = {{ path = '/acme' }}\n{}", "[ tenants.acme ]\npath = '/acme'\n{}"])
+def test_one_that_is_kept_may_have_been_written_in_any_way(generations: Generations, form: str) -> None:
+    accept(generations, HEAD + form.format("") + table("b"))
+    found = accept(generations, HEAD + table("b") + "# changed\n")
+    assert found.generation.kept == ("acme",)
+    assert found.registry["acme"].path == "/acme"
+    assert accept(generations, HEAD + table("b") + "# once more\n").generation.kept == ("acme",)
+
+
+def test_whoever_is_a_generation_behind_takes_nobody_away(generations: Generations) -> None:
+    first = accept(generations, THREE)
+    accept(generations, THREE + table("umbrella"))
+    generations.file.write_text(THREE + "# an older copy of the file\n")
+    base = (first.generation.number, first.registry)
+    found = decide(generations, Sources(generations.file), Memory(), lambda registry: (), base)
+    assert isinstance(found, Accepted)
+    assert found.generation.kept == ("umbrella",)
+
+
+def test_one_is_not_true(tmp_path: Path) -> None:
+    before = registry(tmp_path, HEAD + table("acme", "config = { FLAG = 1 }"))
+    after = registry(tmp_path, HEAD + table("acme", "config = { FLAG = true }")).in_place_of(before)
+    assert after["acme"] is not before["acme"]
+
+
+def test_a_generation_that_cannot_be_read_is_passed_over(generations: Generations) -> None:
+    for number in range(3):
+        accept(generations, THREE + f"# {number}\n")
+    for number in (2, 3):
+        (generations.folder / f"{number:08}.gen").write_bytes(b"damaged")
+    generations.file.write_text(THREE[:-10] + "[[[")
+    assert in_force(generations.file, Memory()).generation == 1
+    assert at_start(generations.file, Memory()).generation == 1
+    assert isinstance(offer(generations, THREE + "# good\n"), Accepted)

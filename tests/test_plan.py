@@ -108,12 +108,12 @@ def test_there_and_back(file: Path, tenantry: Tenantry) -> None:
     assert "title: Acme Corp -> Acme" in tenantry("diff", "1").output
     assert "4 as they were" in tenantry("diff", "2").output
     file.write_text("[[[")
-    assert tenantry("rollback", "2").output.startswith("As in generation 2 again: tenants.toml.\n")
+    assert tenantry("rollback", "2").output.startswith("As in generation 2 again: tenants.toml. What stood there")
     assert tenantry("rollback", "2").output == "Nothing was different.\n"
     tenantry("rollback", "1")
     assert file.read_text() == SHIPPED
     assert "There is no generation 99" in tenantry("rollback", "99", status=1).output
-    assert "there are 1, 2, 3" in tenantry("diff", "99", status=1).output
+    assert "There are those from 1 to" in tenantry("diff", "99", status=1).output
     assert "is not a valid integer" in tenantry("diff", "x", status=2).output
 
 

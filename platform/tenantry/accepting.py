@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .closing import note_of
-from .errors import ConfigError, Problem
-from .generations import Generation, Generations, Rejection
+from .errors import ConfigError, Problem, StateError
+from .generations import PATIENCE, Generation, Generations, Rejection
 from .memory import Memory
 from .registry import Registry
 from .sources import KEPT, Sources
@@ -42,11 +42,16 @@ class Accepted:
 
 
 def candidate_of(
-    sources: Sources, generations: Generations, memory: Memory, base: Registry | None = None, *, forced: bool = False
+    sources: Sources,
+    generations: Generations,
+    memory: Memory,
+    base: tuple[int, Registry] | None = None,
+    *,
+    forced: bool = False,
 ) -> Candidate:
     """Read the files, with what is kept of the generation in force.
 
-    :param base: the registry in force, where that is at hand.
+    :param base: number and registry of a generation that is at hand, used where it is the one in force.
     :param forced: take a file that looks cut off.
     :raises ConfigError: with all mistakes at once.
     """
@@ -54,11 +59,14 @@ def candidate_of(
     current = generations.current()
     if current is None or (current.digest == sources.digest and not current.kept):
         return Candidate(registry, sources)
-    before = generations.sources(current.number)
-    base = base if base is not None else Registry.load(before, memory)
+    try:
+        before = generations.sources(current.number)
+    except StateError:  # it is damaged, and must not keep a file that is good from being served
+        return Candidate(registry, sources)
+    was = base[1] if base and base[0] == current.number else Registry.load(before, memory)
     if not forced and (problems := list(_cut_off(sources.texts, before.texts))):
         raise ConfigError(problems)
-    gone = [tenant.slug for tenant in base.served() if tenant.slug not in registry]
+    gone = [tenant.slug for tenant in was.served() if tenant.slug not in registry]
     gone = [slug for slug in gone if not _is_renamed(slug, registry)]
     return _keeping(gone, sources, before, memory) if gone else Candidate(registry, sources)
 
@@ -68,19 +76,22 @@ def decide(
     sources: Sources,
     memory: Memory,
     check: Check,
-    base: Registry | None = None,
+    base: tuple[int, Registry] | None = None,
     *,
     forced: bool = False,
+    patience: float = PATIENCE,
 ) -> Accepted | Rejection:
     """Turn the files into the next generation, or refuse them. What is the generation in force stays that.
 
     :param sources: reads the files.
     :param check: looks at what the files name.
-    :param base: the registry in force, where that is at hand.
+    :param base: number and registry of a generation that is at hand, used where it is the one in force.
     :param forced: take a file that looks cut off.
+    :param patience: seconds for which another process may be at this.
+    :raises Held: if it is for longer.
     :raises StateError: if the state folder cannot be used.
     """
-    with generations.deciding():
+    with generations.deciding(patience):
         try:
             candidate = candidate_of(sources, generations, memory, base, forced=forced)
             if problems := _checked(candidate, generations, check, forced):
@@ -139,7 +150,7 @@ def _table(slug: str, before: Sources) -> str:
         parts = cut(text)
         if parts is not None and slug in parts.tables:
             return parts.tables[slug].rstrip() + "\n\n"
-        raw = tomllib.loads(text).get("tenants", {}).get(slug) if parts is None else None
+        raw = tomllib.loads(parts.head if parts else text).get("tenants", {}).get(slug)
         if raw is not None:
             import tomlkit  # which is for editing, and no worker needs
 

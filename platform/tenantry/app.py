@@ -13,8 +13,7 @@ from contextvars import Context
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, cast
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from flask import has_app_context, has_request_context
 from flask.globals import app_ctx, request_ctx
@@ -32,6 +31,7 @@ from .dispatcher import Dispatcher, read_host
 from .errors import ImportFailed, TenantUnavailable
 from .factory import create_app, secret_keys
 from .floor_plan import FloorPlan
+from .holding import read_deed
 from .imports import import_module, make_importable
 from .keys import KeyRing
 from .live import LiveApps
@@ -225,11 +225,17 @@ class Platform:
         for app in self.live.apps():
             if app.tenant.slug in closed:
                 self._give_up(app)
-                self.cache.clear(cast(UUID, app.tenant.deed))  # a restored tenant keeps its deed, and has other data
         folders = {self.registry.settings.state_dir / "tenants" / slug for slug in closed}
         for file in self.databases.idle_files():
             if Path(file.path).parent in folders:
                 self.databases.close_idle(file)
+
+    def reopen(self, slugs: Iterable[str]) -> None:
+        """Serve tenants again whose files a command has moved: at once, and with nothing that was cached of before."""
+        for slug in slugs:
+            self.live.forgive(slug)
+            if slug in self.registry and (deed := read_deed(self.registry[slug])) is not None:
+                self.cache.clear(deed)
 
     def _give_up(self, app: TenantApp) -> None:
         self.live.drop(app)

@@ -32,7 +32,8 @@ _FIELDS = 8
 #: Headers by which proxies tell that they ask for somebody else, beside all those that begin with X-Forwarded.
 _OF_PROXIES = (
     "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP", "HTTP_X_CLUSTER_CLIENT_IP",
-    "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP", "HTTP_X_ORIGINAL_URL",
+    "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP", "HTTP_X_ORIGINAL_URL", "HTTP_X_ORIGINAL_FORWARDED_FOR",
+    "HTTP_FASTLY_CLIENT_IP", "HTTP_X_ENVOY_EXTERNAL_ADDRESS", "HTTP_CDN_LOOP",
 )  # fmt: skip
 
 
@@ -61,8 +62,8 @@ class Asking:
 
     def _is_told(self, environ: WSGIEnvironment) -> bool:
         sent = environ.get("QUERY_STRING", "")
-        if "token" in sent:
-            environ["RAW_URI"] = PATH  # which the access log prints
+        if sent:
+            environ["RAW_URI"] = PATH  # which the access log prints, and a token may stand in the query
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return False
         try:

@@ -6,10 +6,7 @@ has changed meanwhile is not written over. An edit is in force when the command 
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +15,14 @@ from typing import Any
 
 import tomlkit
 
-from .accepting import Check, candidate_of, decide
+from .accepting import Check, candidate_of
 from .changes import Changes
-from .errors import ConfigError, StateError
+from .errors import StateError
 from .files import locked, make_private_folder
-from .generations import Generation, Generations, Rejection, state_dir_of
+from .generations import Generation, Generations, state_dir_of
 from .memory import Memory
 from .registry import Registry
+from .rewriting import PATIENCE, write
 from .sources import Sources, Stored
 from .tables import Cut, cut
 
@@ -32,8 +30,6 @@ from .tables import Cut, cut
 Change = Callable[[Any], None]
 #: Stands for that table among the slugs of what may be changed.
 PLATFORM = "[platform]"
-#: Seconds for which a command waits for another one that edits.
-_PATIENCE = 30.0
 
 
 class Editor:
@@ -195,7 +191,7 @@ def editing(file: Path) -> Iterator[Editor]:
     """
     generations = Generations(state_dir_of(file), file)
     make_private_folder(generations.folder)
-    with locked(generations.folder / "editing", _PATIENCE):
+    with locked(generations.folder / "editing", PATIENCE):
         yield Editor(generations)
 
 
@@ -211,108 +207,6 @@ def set_status(editor: Editor, slug: str, status: str) -> None:
 
     if editor.registry[slug].status != status:
         editor.change(slug, change)
-
-
-def write(generations: Generations, texts: Mapping[str, str], memory: Memory, check: Check) -> Generation:
-    """Write files, and put what they say into force; the files are as they were where that is refused.
-
-    :raises ConfigError: if it is refused.
-    :raises StateError: if a file cannot be written.
-    """
-    folder = generations.file.parent
-    before = {name: (folder / name).read_text(encoding="utf-8-sig") for name in texts if (folder / name).exists()}
-    try:
-        for name, text in texts.items():
-            _clear_drafts((folder / name).resolve())
-            replace_text(folder / name, text)
-        found = decide(generations, Sources(generations.file), memory, check, forced=True)
-        if isinstance(found, Rejection):
-            raise ConfigError(found.problems)
-    except BaseException:
-        for name in texts:
-            _put_back(folder / name, before.get(name))
-        raise
-    return found.generation
-
-
-def _clear_drafts(path: Path) -> None:
-    """Remove what a command has left that was killed while it wrote the file. Only one edits at a time."""
-    for draft in path.parent.glob(f".{path.name}.*"):
-        if re.fullmatch(r"[0-9a-f]{8}", draft.name.rpartition(".")[2]):
-            draft.unlink(missing_ok=True)
-
-
-def _put_back(path: Path, text: str | None) -> None:
-    if text is None:
-        path.unlink(missing_ok=True)
-    elif not _says(path, text):
-        replace_text(path, text)
-
-
-def apply(generations: Generations, draft: Path) -> Generation:
-    """Put a draft of tenants.toml in its place, and into force.
-
-    :raises ConfigError: if it would be refused; nothing is written then.
-    :raises StateError: if the file cannot be written.
-    """
-    make_private_folder(generations.folder)
-    with locked(generations.folder / "editing", _PATIENCE):
-        memory, sources = Memory(), Sources(generations.file, draft=draft)
-        candidate_of(sources, generations, memory)
-        main = generations.file.name
-        return write(generations, {main: sources.texts[main]}, memory, lambda registry: ())
-
-
-def write_back(generations: Generations, number: int) -> list[str]:
-    """Put the files back as they were in a generation, whatever they say now. Return those that were different.
-
-    :raises ConfigError: if it is refused, as what was imported then may not be there now.
-    :raises StateError: if there is no such generation, or a file cannot be written.
-    """
-    stored = generations.sources(number)
-    make_private_folder(generations.folder)
-    with locked(generations.folder / "editing", _PATIENCE):
-        texts = {name: text for name, text in stored.texts.items() if not _says(generations.file.parent / name, text)}
-        if texts:
-            write(generations, texts, Memory(), lambda registry: ())
-    return sorted(texts)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a file of the operator's in one step, with the mode and owner that it has; of a symbolic link, the file
-    that it leads to.
-
-    :raises StateError: if it cannot be written.
-    """
-    target = path.resolve()
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        status = target.stat() if target.exists() else target.parent.stat()
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if target.exists():
-                    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-                if os.geteuid() == 0:
-                    os.fchown(descriptor, status.st_uid, status.st_gid)
-                file.write(text.encode())
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise StateError(
-            f"{target} cannot be written ({error.strerror}), and nothing was changed. Where it comes from elsewhere, "
-            "as from a repository or a cluster's configuration, edit it there."
-        ) from None
-
-
-def _says(path: Path, text: str) -> bool:
-    try:
-        return path.read_text(encoding="utf-8-sig") == text
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _changed(text: str, slug: str, change: Change) -> str:

@@ -103,6 +103,10 @@ class StateError(TenantryError):
     """The state folder, or a file in it, cannot be used. The text names the path and the remedy."""
 
 
+class Held(StateError):
+    """Another process holds a lock. The text names the lock and the remedy."""
+
+
 class NotProvisioned(TenantryError):
     """A tenant has no database, and only the operator may make one."""
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
-from .errors import StateError
+from .errors import Held, StateError
 
 #: A file as it was: time of change in nanoseconds, size in bytes, inode.
 Stamp = tuple[int, int, int]
@@ -55,10 +55,10 @@ def _unwritable(path: Path, why: str) -> StateError:
 def locked(path: Path, seconds: float = 5.0) -> Iterator[None]:
     """Hold an exclusive lock between processes while the block runs; the system drops it if the process dies.
 
-    :raises StateError: if another process holds it for longer than so many seconds.
+    :raises Held: if another process holds it for longer than so many seconds.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
     try:
@@ -75,9 +75,7 @@ def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise StateError(
-                    f"Another process holds {path}, as while it provisions or migrates. Try again."
-                ) from None
+                raise Held(f"Another process holds {path}, as while it provisions or migrates. Try again.") from None
             time.sleep(0.01)
 
 

@@ -17,10 +17,10 @@ from .accepting import Accepted, decide
 from .changes import Changes
 from .checking import problems_of_edit
 from .closing import closed_slugs
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Held, Problem
 from .explaining import explain
 from .files import Stamp, make_private_folder, stamp_of
-from .generations import Generations, Rejection
+from .generations import Generation, Generations, Rejection
 from .presence import Presence
 from .registry import Registry
 from .sources import Sources, stamps
@@ -55,7 +55,6 @@ class Follower:
         self._presence = Presence(settings, kind)
         self._watcher = Watcher(self._generations, platform)
         self._looking = threading.Lock()
-        self._stop = threading.Event()
         self._pointer: Stamp | None = None
         self._closed: frozenset[str] = frozenset()
         self._pending: tuple[str, ...] = ()
@@ -66,11 +65,6 @@ class Follower:
         """Catch up with what is in force, then follow it in a thread for as long as the process lives."""
         self.look()
         threading.Thread(target=self._run, name="follower", daemon=True).start()
-
-    def end(self) -> None:
-        """Follow no longer."""
-        self._stop.set()
-        self._presence.end()
 
     def look(self) -> bool:
         """Take up what is new; return whether there was anything. What is wrong is logged, and changes nothing."""
@@ -90,7 +84,8 @@ class Follower:
 
     def _run(self) -> None:
         pause = EVERY
-        while not self._stop.wait(pause):
+        while True:
+            time.sleep(pause)
             began = time.monotonic()
             # A look at ten thousand files takes its time, and must not take the worker's.
             pause = EVERY if self.look() else max(EVERY, 20 * (time.monotonic() - began))
@@ -102,34 +97,37 @@ class Follower:
         current = self._generations.current()
         if current is not None and current.number != self.platform.generation:
             registry = Registry.load(self._generations.sources(current.number), self.platform.memory)
-            self._take_up(registry, current.number)
+            self._take_up(registry, current)
         self._pointer = stamp
 
-    def _take_up(self, registry: Registry, number: int) -> None:
-        self._pending = tuple(registry.lasting_changes(self.platform.registry))
-        self.platform.take_up(registry, number)
+    def _take_up(self, registry: Registry, generation: Generation) -> None:
+        before = self.platform.registry
+        self._pending = tuple(registry.lasting_changes(before))
+        self.platform.take_up(registry, generation.number)
+        if self._watcher.watches:  # one of all is enough
+            self._tell(Changes.between(before, registry), generation)
+
+    def _tell(self, changes: Changes, generation: Generation) -> None:
+        log.info("Generation %d is in force: %s.", generation.number, changes)
+        if generation.kept:
+            log.error("%s", kept_in_words(generation.kept))
+        if self._pending:
+            log.warning("%s", pending_in_words(self._pending))
 
     def _close(self) -> None:
         """Give up the tenants that a command is at work on, again and again, as requests that are inside end."""
         closed = closed_slugs(self.platform.registry.settings)
         if closed:
             self.platform.close(closed)
-        for slug in self._closed - closed:
-            self.platform.live.forgive(slug)
+        self.platform.reopen(self._closed - closed)
         self._closed = closed
 
     def _watch(self) -> None:
-        before = self.platform.registry
         found = self._watcher.look()
         if isinstance(found, Rejection):
             log.error("%s\nThe configuration of before goes on being served.", ConfigError(found.problems))
         elif found is not None and found.generation.number != self.platform.generation:
-            self._take_up(found.registry, found.generation.number)
-            log.info("Generation %d is in force: %s.", found.generation.number, Changes.between(before, found.registry))
-            if found.generation.kept:
-                log.error("%s", kept_in_words(found.generation.kept))
-            if self._pending:
-                log.warning("%s", pending_in_words(self._pending))
+            self._take_up(found.registry, found.generation)
 
     def _report(self, at_once: bool) -> None:
         if not at_once and time.monotonic() < self._reported + REPORTED:
@@ -205,14 +203,18 @@ class Watcher:
         if now == self._decided or time.monotonic() < self._since + SETTLED:
             return None
         sources = Sources(file)
-        found = self._decide(sources)
+        try:
+            found = self._decide(sources)
+        except Held:  # a reload or a command decides just now; this thread has more to do than to wait for it
+            return None
         self._patterns = sources.patterns
         self._decided = now if stamps(file.parent, file.name, self._patterns) == now else None
         return found
 
     def _decide(self, sources: Sources) -> Accepted | Rejection | None:
         refused = self._generations.rejection()
-        found = decide(self._generations, sources, self._platform.memory, self._check, base=self._platform.registry)
+        memory, base = self._platform.memory, (self._platform.generation, self._platform.registry)
+        found = decide(self._generations, sources, memory, self._check, base, patience=0)
         if isinstance(found, Rejection) and refused is not None and refused.mended is None:
             return None if (found.digest, found.problems) == (refused.digest, refused.problems) else found
         return found

@@ -26,7 +26,7 @@ from .tables import cut
 #: How many generations are kept, to look at and to go back to.
 KEPT_GENERATIONS = 50
 #: Seconds for which one process may be at work on the next generation: a reload checks all that is imported, too.
-_LONGEST = 90.0
+PATIENCE = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,11 @@ class Generations:
             stored = json.loads(gzip.decompress(self._file(number).read_bytes()))
             return Sources(self.file, Stored(**stored))
         except (OSError, ValueError, TypeError, EOFError) as error:
-            known = ", ".join(map(str, self.numbers()[-8:])) or "none"
+            numbers = self.numbers()
+            known = f"those from {numbers[0]} to {numbers[-1]}" if numbers else "none"
+            broken = "is damaged" if number in numbers else "is not there"
             raise StateError(
-                f"There is no generation {number} to be read ({type(error).__name__}); there are {known}."
+                f"There is no generation {number} to be read: it {broken} ({type(error).__name__}). There are {known}."
             ) from None
 
     def since(self, number: int) -> float:
@@ -122,8 +124,10 @@ class Generations:
         found = _read_json(self._tried) or {}
         before = int(found.get("times", 0)) if found.get("digest") == digest else 0
         write_state_file(self._tried, json.dumps({"digest": digest, "times": before + 1}).encode())
-        yield before
-        self._tried.unlink(missing_ok=True)
+        try:
+            yield before
+        finally:
+            self._tried.unlink(missing_ok=True)
 
     def mend(self) -> None:
         """Note that what was refused last is mended. Only with :meth:`deciding`."""
@@ -143,13 +147,13 @@ class Generations:
             return None
 
     @contextmanager
-    def deciding(self) -> Iterator[None]:
+    def deciding(self, seconds: float = PATIENCE) -> Iterator[None]:
         """Be the only process that turns files into a generation, for as long as the block lasts.
 
-        :raises StateError: if another one is at it for too long.
+        :raises Held: if another one is at it for longer than so many seconds.
         """
         make_private_folder(self.folder)
-        with locked(self.folder / "lock", _LONGEST):
+        with locked(self.folder / "lock", seconds):
             yield
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from .files import locked, make_private_folder
 from .sqlite import DEED_FILE, DatabaseFile
@@ -36,3 +37,11 @@ def database_of(tenant: Tenant) -> DatabaseFile:
 def deed_file(tenant: Tenant) -> Path:
     """Return where the copy of the deed is: it tells a new tenant from one whose database is gone, or another's."""
     return tenant.state / DEED_FILE
+
+
+def read_deed(tenant: Tenant) -> UUID | None:
+    """Return a tenant's deed by its copy, as the database may not be opened now; ``None`` where there is none."""
+    try:
+        return UUID(deed_file(tenant).read_text().strip())
+    except (OSError, ValueError):
+        return None

@@ -65,6 +65,7 @@ class _Loader:
         self.defaults: dict[str, Any] = {}
         self.tenants: dict[str, Tenant] = {}
         self.files: dict[str, TomlFile] = {}
+        self._read = {sources.main.name}
 
     def load(self) -> tuple[Settings, dict[str, Tenant], list[Problem]]:
         with _no_collection():
@@ -170,11 +171,11 @@ class _Loader:
         if not found and "*" not in pattern:
             message = f"'{pattern}' is not there; expected a file beside {self.main.name}"
             self.problems.append(self.main.problem_at(("platform", "include"), message))
-        for name in found:
-            if name != self.main.name:
-                yield from self._included_file(name)
+        for name in (each for each in found if each not in self._read):
+            yield from self._included_file(name)
 
     def _included_file(self, name: str) -> Iterator[TomlFile]:
+        self._read.add(name)  # two patterns may find it
         file = TomlFile(self.sources, name)
         if self._readable(file) and self._known_tables(file, ("tenants",)):
             yield file

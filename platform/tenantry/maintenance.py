@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from flask import Response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -25,11 +25,11 @@ from werkzeug.wrappers import Response as PlainResponse
 from . import pages
 from .errors import BadToken, StateError, TenantUnavailable
 from .factory import assemble
+from .holding import read_deed
 from .keys import TenantKeys
 from .languages import use_language
 from .sessions import name_of_cookie
 from .signing import TenantSigner
-from .sqlite import DEED_FILE
 from .tenant_app import start_safely
 from .users.current import NOBODY, become
 
@@ -81,7 +81,7 @@ def answer(platform: Platform, tenant: Tenant, environ: WSGIEnvironment) -> WSGI
 
 def make_front(platform: Platform, tenant: Tenant) -> TenantApp:
     """Make the app that has no database, which makes the page."""
-    return assemble(platform, tenant, _deed(tenant) or uuid4())
+    return assemble(platform, tenant, read_deed(tenant) or uuid4())
 
 
 def _has_pass(platform: Platform, tenant: Tenant, environ: WSGIEnvironment) -> bool:
@@ -106,16 +106,8 @@ def _is_accepted(platform: Platform, tenant: Tenant, tokens: list[str]) -> bool:
 
 
 def _signer(platform: Platform, tenant: Tenant) -> TenantSigner | None:
-    deed = _deed(tenant)
+    deed = read_deed(tenant)
     return TenantSigner(TenantKeys(platform.keys, deed)) if deed else None
-
-
-def _deed(tenant: Tenant) -> UUID | None:
-    """Return the tenant's deed by the copy beside its database, which may not be opened now."""
-    try:
-        return UUID((tenant.state / DEED_FILE).read_text().strip())
-    except (OSError, ValueError):
-        return None
 
 
 def _door(environ: WSGIEnvironment) -> str:

@@ -6,6 +6,7 @@ threads have to wait, and reading those few takes a tenth of that.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -72,7 +73,8 @@ class Memory:
         self._heads, self._tenants, self.settings = {}, {}, settings
         if len(self.shared) > _MOST_SHARED * (len(tenants) + 1):
             self.shared = {}  # most of it is of tenants as they were
-        if len(sound) == len(cuts) and texts.keys() == tenants.keys():
+        whole = len(sound) == len(cuts) and texts.keys() == tenants.keys()
+        if whole and not any("tenants" in tomllib.loads(each.head) for each in sound.values()):
             self.defaults = defaults
             self._heads = {name: each.head for name, each in sound.items()}
             self._patterns = dict(sources.patterns)
@@ -106,5 +108,8 @@ def _texts(sources: Sources) -> list[tuple[str, str]]:
 
 
 def _is_empty(head: str) -> bool:
-    """Whether nothing but comments stands before the tenants, as in a file that is included."""
-    return all(not line.strip() or line.lstrip().startswith("#") for line in head.splitlines())
+    """Whether nothing but comments stands before the tenants, as in a file that is included.
+
+    :raises ValueError: if it is no TOML, as comments with control characters are not.
+    """
+    return not tomllib.loads(head)

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import resource
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,12 +57,12 @@ class Presence:
         self.since = time.time()
         folder = _folder(settings)
         make_private_folder(folder)
-        self._path = folder / f"{os.getpid()}.json"
-        self._path.unlink(missing_ok=True)
+        # Two processes of one number may serve from one state folder, each in a container of its own.
+        self._path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.json"
         self._file = self._open()
 
     def _open(self) -> int:
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         give_to_owner_of(self._path.parent, file)
         fcntl.flock(file, fcntl.LOCK_EX)  # whoever looks holds it for a moment
         return file
@@ -74,11 +75,6 @@ class Presence:
         report = Report(os.getpid(), self.kind, self.since, generation, _memory(), live, watches, pending)
         os.pwrite(self._file, json.dumps(asdict(report)).encode().ljust(_SIZE), 0)
 
-    def end(self) -> None:
-        """Take the note away."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._file)
-
 
 def reports(settings: Settings) -> list[Report]:
     """Return what each process says that is there. Notes of those that are gone are removed."""
@@ -88,7 +84,7 @@ def reports(settings: Settings) -> list[Report]:
 def _reports(folder: Path) -> Iterator[Report]:
     for path in folder.glob("*.json"):
         with suppress(OSError, ValueError, TypeError):  # it ends just now, or has not said anything yet
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 if _is_held(descriptor):
                     report = Report(**json.loads(os.pread(descriptor, _SIZE, 0)))

@@ -231,4 +231,7 @@ class Registry(Mapping[str, Tenant]):
 
 
 def _first_if_equal(first: Tenant | None, second: Tenant) -> Tenant:
-    return first if first is not None and (first is second or first == second) else second
+    if first is None or first is second:
+        return second
+    # To Python 1, 1.0 and True are equal, and to an application they may not be.
+    return first if first == second and repr(first.config) == repr(second.config) else second

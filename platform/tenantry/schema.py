@@ -68,7 +68,7 @@ def _origin(value: str) -> str:
 
 def _redis(value: str) -> str:
     if value and not re.fullmatch(r"(rediss?://[^/\s]+(/\d*)?|unix://\S+)(\?\S*)?", value):
-        raise ValueError(f"'{value}' is not the address of a Redis; expected one like 'redis://localhost:6379/0'")
+        raise ValueError("this is not the address of a Redis; expected one like 'redis://localhost:6379/0'")
     return value
 
 

@@ -153,7 +153,7 @@ def _check_apart() -> list[Problem]:
 
     :raises StateError: if the check does not come to an end.
     """
-    command = [sys.executable, "-m", "tenantry.cli", "check", "--json"]
+    command = [sys.executable, "-m", "tenantry.cli", "check", "--alone", "--json"]
     environment = {**os.environ, CONFIG: _FILE, "PYTHONIOENCODING": "utf-8"}
     with tempfile.TemporaryFile() as output:  # a pipe would be held open by whatever an import has started
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.DEVNULL)  # noqa: S603  # ours

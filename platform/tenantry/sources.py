@@ -66,7 +66,7 @@ class Sources:
             return self.kept
         if self._stored is None:
             drafted = self._draft is not None and name == self.main.name
-            self.texts[name] = _read(self._draft if drafted else self.root / name)  # type: ignore[arg-type]  # not None
+            self.texts[name] = read_text(self._draft if drafted else self.root / name)  # type: ignore[arg-type]  # not None
         elif name not in self.texts:
             raise Unreadable("is not among the files that were stored")
         return self.texts[name]
@@ -91,7 +91,7 @@ class Sources:
     def is_as_read(self) -> bool:
         """Whether the files on the disk are still what was read."""
         try:
-            return all(_read(self.root / name) == text for name, text in self.texts.items())
+            return all(read_text(self.root / name) == text for name, text in self.texts.items())
         except Unreadable:
             return False
 
@@ -111,7 +111,11 @@ def stamps(root: Path, main: str, patterns: Mapping[str, list[str]]) -> tuple[tu
     return tuple((name, stamp_of(root / name)) for name in names)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file, line ends as they are.
+
+    :raises Unreadable: if that cannot be had.
+    """
     try:
         status = path.stat()
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe would wait for ever

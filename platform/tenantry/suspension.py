@@ -52,13 +52,14 @@ def close_sessions(platform: Platform, tenant: Tenant) -> int:
 
 
 def follow(platform: Platform, before: Registry) -> None:
-    """End the log-ins of the tenants that are suspended now and were not before. What fails is logged.
+    """End the log-ins of the tenants that are suspended now and were not before, or were and are no more.
 
-    Each process does so, and it is done by whichever is first.
+    The latter too, as the former may have failed, or happened while no process was there. What fails is logged. Each
+    process does so, and it is done by whichever is first.
     """
     was = {slug for slug, tenant in before.items() if tenant.status == "suspended"}
     for slug, tenant in platform.registry.items():
-        if tenant.status == "suspended" and slug not in was:
+        if (tenant.status == "suspended") is not (slug in was):
             try:
                 close_sessions(platform, tenant)
             except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is

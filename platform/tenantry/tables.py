@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 _BRACKET = re.compile(r"^[ \t]*\[.*$", re.MULTILINE)
+_OF_TENANTS = re.compile(r"[ \t]*\[+[ \t]*[\"']?tenants\b")
 _KEY = r"[A-Za-z0-9_-]+"
 _TENANT = re.compile(rf"[ \t]*\[tenants\.(?:({_KEY})|\"({_KEY})\")(?:\.(?:{_KEY}|\"[^\"\\\]]*\"))*\][ \t]*(?:#.*)?")
 
@@ -36,7 +37,7 @@ def cut(text: str) -> Cut | None:
     for found in _BRACKET.finditer(text):
         header = _TENANT.fullmatch(found[0].rstrip("\r"))
         if header is None:
-            if starts:
+            if starts or _OF_TENANTS.match(found[0]):  # written in another way
                 return None
             continue
         slug = header[1] or header[2]

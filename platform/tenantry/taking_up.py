@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .accepting import Accepted, candidate_of, decide
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Problem, StateError
 from .generations import Generations, state_dir_of
 from .memory import Memory
 from .registry import Registry
@@ -52,6 +53,8 @@ def in_force(file: Path, memory: Memory) -> InForce:
 
 def _last_good(generations: Generations, memory: Memory, problems: tuple[Problem, ...]) -> InForce:
     current = generations.current()
-    if current is None:
-        raise ConfigError(problems)
-    return InForce(Registry.load(generations.sources(current.number), memory), current.number, problems)
+    numbers = [current.number] if current else []
+    for number in [*numbers, *reversed(generations.numbers())]:
+        with suppress(ConfigError, StateError):  # it is damaged, or of code that is not here any more
+            return InForce(Registry.load(generations.sources(number), memory), number, problems)
+    raise ConfigError(problems)

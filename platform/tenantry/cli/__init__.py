@@ -7,13 +7,18 @@ told in a paragraph: status 1 where the configuration or a tenant is at fault, 2
 from __future__ import annotations
 
 import logging
+import os
+import pwd
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import click
 
 from .. import __version__
 from ..factory import CONFIG
+from ..generations import state_dir_of
 from .output import Commands
 
 #: Where each command is. Its module is imported only when it is asked for.
@@ -74,3 +79,25 @@ def main(context: click.Context, config: str) -> None:
     """Serve one Flask product to many customers."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     context.obj = config
+    if context.invoked_subcommand not in ("check", None) and "--help" not in sys.argv:
+        _refuse_for_root(state_dir_of(Path(config).absolute()))
+
+
+def _refuse_for_root(state_dir: Path) -> None:
+    """Keep root from working on what belongs to another user, who could make it write, read or run anything there."""
+    try:
+        owner = state_dir.stat().st_uid
+    except OSError:
+        return
+    if os.geteuid() == 0 and owner != 0:
+        name = _name_of(owner)
+        raise click.ClickException(
+            f"{state_dir} belongs to the user {name}. Run this as that user: sudo -u {name} tenantry …"
+        )
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"#{user}"

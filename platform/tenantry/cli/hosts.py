@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from ..asking import certificate_names
-from ..registry import Registry
-from .output import as_json, print_json, print_table
+from .output import as_json, load_registry, print_json, print_table
 
 
 @click.command()
@@ -17,7 +16,7 @@ def hosts(context: click.Context, as_json: bool) -> None:
 
     That is, every host of a tenant that is not archived, and the platform's own; not localhost, and no IP addresses.
     """
-    names = certificate_names(Registry.from_file(context.obj))
+    names = certificate_names(load_registry(context))
     if as_json:
         print_json([{"name": name, "tenant": slug} for name, slug in names])
     else:

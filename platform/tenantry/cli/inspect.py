@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ..accepting import candidate_of
 from ..checking import dry_app, dry_platform, problems_of
 from ..errors import ConfigError
+from ..generations import Generations, state_dir_of
+from ..memory import Memory
 from ..registry import Registry, Tenant
-from .output import as_json, print_json, print_table, relative
+from ..sources import Sources
+from .output import as_json, load_registry, print_json, print_table, relative
 
 #: Configuration that is never printed.
 _SECRET = ("SECRET", "PASS", "TOKEN", "KEY", "DSN", "URI", "URL", "AUTH", "CREDENTIAL")
 
 
 @click.command()
+@click.option("--alone", is_flag=True, help="Look at the file alone, and not whether it may follow what is in force.")
 @as_json
 @click.pass_context
-def check(context: click.Context, as_json: bool) -> None:
+def check(context: click.Context, alone: bool, as_json: bool) -> None:
     """Check the file and all that it names.
 
     All mistakes are told at once. The status is 1 if there are any.
     """
+    file = Path(context.obj).absolute()
     try:
-        registry = Registry.from_file(context.obj)
+        memory = Memory()
+        registry = Registry.load(Sources(file), memory)
+        if not alone:
+            candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
         problems = problems_of(registry)
     except ConfigError as error:
         registry, problems = None, list(error.problems)
@@ -44,7 +54,7 @@ def check(context: click.Context, as_json: bool) -> None:
 @click.pass_context
 def list_tenants(context: click.Context, as_json: bool) -> None:
     """List the tenants with their doors."""
-    tenants = Registry.from_file(context.obj).values()
+    tenants = load_registry(context).values()
     if as_json:
         print_json([_summary(tenant) for tenant in tenants])
         return
@@ -66,7 +76,7 @@ def show(context: click.Context, slug: str, as_json: bool) -> None:
 
     That is, its configuration once the defaults are applied, and where its things are.
     """
-    details = _details(Registry.from_file(context.obj)[slug])
+    details = _details(load_registry(context)[slug])
     if as_json:
         print_json(details)
     else:
@@ -79,7 +89,7 @@ def show(context: click.Context, slug: str, as_json: bool) -> None:
 @click.pass_context
 def routes(context: click.Context, slug: str, as_json: bool) -> None:
     """Print a tenant's URL map."""
-    registry = Registry.from_file(context.obj)
+    registry = load_registry(context)
     app = dry_app(dry_platform(registry), registry[slug])
     rows = [
         {

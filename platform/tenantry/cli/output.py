@@ -14,7 +14,7 @@ from ..arrival import wait_for
 from ..errors import ConfigError, TenantryError, did_you_mean
 from ..generations import Generation, state_dir_of
 from ..memory import Memory
-from ..registry import Settings
+from ..registry import Registry, Settings
 from ..taking_up import in_force
 
 if TYPE_CHECKING:
@@ -40,12 +40,18 @@ class Commands(click.Group):
             raise click.UsageError(f"{error.message.rstrip('.')}{hint or '.'}", context) from None
 
 
-def load_platform(context: click.Context) -> Platform:
-    """Return the platform of the file that the command line names; of the last good one where it has mistakes."""
+def load_registry(context: click.Context) -> Registry:
+    """Return the tenants of the file that the command line names, with those that are kept; of the last good generation
+    where it has mistakes."""
     found = in_force(Path(context.obj).absolute(), Memory())
     if found.problems:
         click.echo(f"{ConfigError(found.problems)}\nGeneration {found.generation} is used instead.\n", err=True)
-    return Platform(found.registry)
+    return found.registry
+
+
+def load_platform(context: click.Context) -> Platform:
+    """Return the platform of the tenants that :func:`load_registry` returns."""
+    return Platform(load_registry(context))
 
 
 def tell_arrival(context: click.Context, generation: Generation) -> None:

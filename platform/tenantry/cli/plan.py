@@ -10,13 +10,13 @@ import click
 
 from ..accepting import candidate_of
 from ..changes import Change, Changes
-from ..editing import apply as put_in_place
-from ..editing import write_back
 from ..errors import StateError
 from ..following import pending_in_words
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
 from ..registry import Registry
+from ..rewriting import ASIDE, write_back
+from ..rewriting import apply as put_in_place
 from ..sources import Sources
 from .inspect import doors, shown
 from .output import as_json, print_json, print_table, tell_arrival
@@ -42,7 +42,8 @@ def plan(context: click.Context, draft: Path | None, as_json: bool) -> None:
     generations, memory = _generations(context), Memory()
     current = generations.current()
     before = Registry.load(generations.sources(current.number), memory) if current else None
-    found = candidate_of(Sources(generations.file, draft=draft), generations, memory, before)
+    base = (current.number, before) if current and before else None
+    found = candidate_of(Sources(generations.file, draft=draft), generations, memory, base)
     _show(before, found.registry, found.kept, as_json)
 
 
@@ -54,9 +55,14 @@ def apply(context: click.Context, draft: Path) -> None:
 
     Where it would be refused nothing is written, and the status is 1.
     """
-    generation = put_in_place(_generations(context), draft)
+    generations, memory = _generations(context), Memory()
+    before = generations.current()
+    registry = Registry.load(generations.sources(before.number), memory) if before else None
+    generation = put_in_place(generations, draft)
+    _show(registry, Registry.load(generations.sources(generation.number), memory), generation.kept, as_json=False)
+    if before and before.number != generation.number:
+        click.echo(f"'tenantry rollback {before.number}' goes back to what was in force before.")
     tell_arrival(context, generation)
-    click.echo("'tenantry rollback' goes back to an earlier one.")
 
 
 @click.command()
@@ -85,10 +91,12 @@ def rollback(context: click.Context, generation: int) -> None:
     That is taken up like any other edit, and undone in the same way.
     """
     generations = _generations(context)
-    written = write_back(generations, generation)
-    click.echo(f"As in generation {generation} again: {', '.join(written)}." if written else "Nothing was different.")
-    if written and (current := generations.current()) is not None:
-        tell_arrival(context, current)
+    written, current = write_back(generations, generation)
+    if not written:
+        click.echo("Nothing was different.")
+        return
+    click.echo(f"As in generation {generation} again: {', '.join(written)}. What stood there is in *{ASIDE}.")
+    tell_arrival(context, current)
 
 
 def _generations(context: click.Context) -> Generations:
@@ -144,6 +152,8 @@ def _value(key: str, value: Any) -> str:
 
 
 def _without_secrets(key: str, value: Any) -> Any:
+    if key == "redis" and value:  # a password may stand in its address
+        return "(hidden)"
     return shown(key, value) if key.startswith("config.") and value is not None else value
 
 

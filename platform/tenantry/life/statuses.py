@@ -22,4 +22,17 @@ def set_statuses(file: Path, slugs: Iterable[str], status: str, only: str = "") 
         changed = [slug for slug, was in before.items() if was != status and only in ("", was)]
         for slug in changed:
             set_status(editor, slug, status)
-        return before, editor.save(*changed)
+        generation = editor.save(*changed)
+    if changed and "suspended" in (status, *before.values()):
+        _end_log_ins(file, [slug for slug in changed if "suspended" in (status, before[slug])])
+    return before, generation
+
+
+def _end_log_ins(file: Path, slugs: list[str]) -> None:
+    """End the log-ins of tenants that were suspended, also where no process serves that would do it."""
+    from ..app import Platform
+    from ..suspension import close_sessions
+
+    platform = Platform.from_file(file)
+    for slug in slugs:
+        close_sessions(platform, platform.registry[slug])
