@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from urllib.parse import quote
 
 from .errors import StateError, TenantClosed
 from .files import locked, make_private_folder, write_state_file
-from .registry import Settings
+from .holding import held
+from .registry import Settings, Tenant
 
 #: Seconds that processes have to give up a database: as long as gunicorn lets a request take.
 PATIENCE = 30.0
+#: Seconds that they have to let go of a file that is no database any more, of which nobody can tell who has it.
+_SETTLING = 3.0
 #: The notes of this process's own commands, which may use what they have closed.
 _OURS: set[Path] = set()
 
@@ -121,6 +124,40 @@ def check_open(settings: Settings, slug: str) -> None:
     if path.exists() and path not in _OURS:
         note = note_of(settings, slug)
         raise TenantClosed(slug, note.task if note else "")
+
+
+@contextmanager
+def held_open(tenant: Tenant) -> Iterator[None]:
+    """Hold a tenant that this process may use, while the block runs.
+
+    It is looked at before, so that nothing is made of one that is closed and nobody waits for it; and once it is held,
+    as it may have been closed meanwhile.
+
+    :raises TenantClosed: if a command of another process has closed it.
+    :raises StateError: if another process holds it for longer than some seconds.
+    """
+    check_open(tenant.settings, tenant.slug)
+    with held(tenant):
+        check_open(tenant.settings, tenant.slug)
+        yield
+
+
+@contextmanager
+def nobody_in(tenant: Tenant) -> Iterator[None]:
+    """Hold a tenant that was closed, and its database if there is one, so that no process uses, makes or updates it.
+
+    The tenant is held first and its database then, as by whoever else holds both.
+
+    :raises StateError: if another process does not give it up.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(held(tenant, PATIENCE))
+        if tenant.database_file.exists():
+            try:
+                stack.enter_context(alone_with(tenant.database_file, tenant.slug))
+            except sqlite3.DatabaseError:  # it is damaged
+                time.sleep(_SETTLING)
+        yield
 
 
 @contextmanager

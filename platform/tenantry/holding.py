@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def held(tenant: Tenant) -> Iterator[None]:
+def held(tenant: Tenant, seconds: float = 5.0) -> Iterator[None]:
     """Hold a tenant while the block runs.
 
-    :raises StateError: if another process holds it for longer than some seconds.
+    :raises StateError: if another process holds it for longer than so many seconds.
     """
     make_private_folder(tenant.state)
-    with locked(tenant.state / "lock"):
+    with locked(tenant.state / "lock", seconds):
         yield
 
 

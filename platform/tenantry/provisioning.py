@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 from . import db
 from . import deed as deeds
-from .closing import back_to_wal, check_open
+from .closing import back_to_wal, held_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
-from .holding import database_of, deed_file, held
+from .holding import database_of, deed_file
 from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
 from .updating import update_database
 
@@ -57,8 +57,7 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
     :raises StateError: if it is not there but was, or is another tenant's.
     :raises TenantClosed: if a command is at work on it.
     """
-    check_open(tenant.settings, tenant.slug)
-    with held(tenant):
+    with held_open(tenant):
         if not tenant.database_file.exists():
             if tenant.settings.provision == "manual" and not deed_file(tenant).exists():
                 raise NotProvisioned(tenant.slug)
@@ -114,8 +113,9 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
     """Make a tenant's database with its tables and deed. Return whether it was made: once, however many ask at once.
 
     :raises StateError: if the tenant had one already, and it is gone.
+    :raises TenantClosed: if a command is at work on it.
     """
-    with held(tenant):
+    with held_open(tenant):
         if tenant.database_file.exists():
             return False
         _create(platform, tenant)
@@ -179,18 +179,24 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
 
 
 def give_new_deed(platform: Platform, tenant: Tenant) -> None:
-    """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void."""
-    with held(tenant), platform.databases.direct(database_of(tenant), "write") as connection:
+    """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void.
+
+    :raises TenantClosed: if a command is at work on it.
+    """
+    with held_open(tenant), platform.databases.direct(database_of(tenant), "write") as connection:
         deed = deeds.replace(connection)
         connection.commit()
         write_state_file(deed_file(tenant), f"{deed}\n".encode())
 
 
 def furnish(app: TenantApp, deed: deeds.Deed) -> None:
-    """Write the first content of each blueprint for which that was not done yet, in one transaction."""
+    """Write the first content of each blueprint for which that was not done yet, in one transaction.
+
+    :raises TenantClosed: if a command is at work on the tenant.
+    """
     if all(blueprint in deed.furnished for blueprint, _ in app.first_content):
         return
-    with held(app.tenant), app.app_context():
+    with held_open(app.tenant), app.app_context():
         connection = db.begin(write=True).connection()
         known = cast(deeds.Deed, deeds.read(connection)).furnished  # another worker may have been faster
         for blueprint, write in app.first_content:

@@ -88,7 +88,10 @@ def keep_file(path: Path, kept: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError:  # the folder of the tenant is a mount of its own, or the file system has no second names
-        shutil.copyfile(path, kept)
+        try:
+            shutil.copyfile(path, kept)
+        except FileNotFoundError:  # it went just now
+            return False
     return True
 
 

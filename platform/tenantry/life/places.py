@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from ..closing import alone_with
 from ..errors import StateError
-from ..files import locked
+from ..files import remove_folder
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE
 
@@ -23,19 +20,6 @@ _REPLACED = re.compile(r"(.+)-\d{8}T\d{6}\.\d{6}Z")
 def has_content(folder: Path) -> bool:
     """Whether there is something in a folder, or a file in its place."""
     return folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= _NOTHING)
-
-
-@contextmanager
-def nobody_in(tenant: Tenant) -> Iterator[None]:
-    """Hold a tenant's database and its lock, so that no other process uses, makes or updates it.
-
-    :raises StateError: if another process does not give it up.
-    """
-    with ExitStack() as held:
-        if tenant.database_file.exists():
-            held.enter_context(alone_with(tenant.database_file, tenant.slug))
-            held.enter_context(locked(tenant.state / "lock"))
-        yield
 
 
 def mails_of(tenant: Tenant) -> Path:
@@ -75,17 +59,6 @@ def remove_traces(tenant: Tenant) -> None:
 
 def _not_removed(error: OSError) -> StateError:
     return StateError(f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can.")
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it; of a symbolic link, the link.
-
-    :raises OSError: if it cannot be removed.
-    """
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
 
 
 def claim_of(settings: Settings, deed: str) -> Path:

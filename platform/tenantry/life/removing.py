@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ..backups import back_up, default_folder
 from ..backups.keeping import place_for
-from ..closing import closing, note_of
+from ..closing import closing, nobody_in, note_of
 from ..editing import editing
 from ..errors import StateError
 from ..generations import Generation
 from ..registry import Tenant
 from ..sqlite import DEED_FILE
 from .making import settings_of
-from .places import nobody_in, remove_state, remove_traces
+from .places import remove_state, remove_traces
 from .renaming import replace_elsewhere
 
 #: The command, as its note names it.

@@ -9,16 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..closing import Task, back_to_wal, closing, note_of
+from ..closing import Task, back_to_wal, closing, nobody_in, note_of
 from ..doors import check_slug
 from ..editing import PLATFORM, Editor, editing
 from ..errors import StateError
-from ..files import make_private_folder, write_state_file
+from ..files import make_private_folder, remove_folder, write_state_file
 from ..generations import Generation
 from ..registry import Settings, Tenant
 from ..sqlite import DEED_FILE, FORMER_FILE
 from .making import settings_of
-from .places import claim_of, has_content, mails_of, nobody_in, remove_folder
+from .places import claim_of, has_content, mails_of
 
 #: The command, as its note names it.
 TASK = "rename"
@@ -138,6 +138,16 @@ def _move(old: Tenant, named: Tenant) -> None:
 
 
 def _move_back(old: Tenant, named: Tenant) -> None:
+    """Undo what was moved.
+
+    :raises StateError: if something is at both places, as then nobody but a person can tell which one is the tenant's.
+    """
+    for source, target in _pairs(old, named):
+        if has_content(source) and has_content(target):
+            raise StateError(
+                f"There is {source} and {target}; expected only one of them, the one that was '{old.slug}' all along. "
+                f"Move the other one away, then run this again: tenantry rename {old.slug} {named.slug}"
+            )
     for source, target in reversed(_pairs(old, named)):
         if not has_content(source):
             _move_one(target, source)
@@ -145,9 +155,9 @@ def _move_back(old: Tenant, named: Tenant) -> None:
 
 
 def _move_one(source: Path, target: Path) -> None:
-    if not source.exists():
-        return
     try:
+        if not (has_content(source) or source.is_symlink()):
+            return remove_folder(source)  # a lock alone need not stay
         if target.is_dir() and not has_content(target):
             remove_folder(target)
         os.rename(source, target)
