@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,7 +33,11 @@ _OURS: set[Path] = set()
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is being done to a tenant: the command, what it was asked for, and how far it has come."""
+    """What is being done to a tenant: the command, what it was asked for, and how far it has come.
+
+    :ivar since: when it began, as Unix time, also where it was resumed.
+    :ivar pid: the last process at work on it.
+    """
 
     task: str
     details: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +89,9 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
             raise TenantClosed(slug, before.task)
         for draft in folder.glob(f".{slug}.*"):  # of a run that was killed while it wrote its note
             draft.unlink(missing_ok=True)
-        work = Task(folder / slug, slug, before or Note(task, details), before is not None)
+        work = Task(
+            folder / slug, slug, replace(before, pid=os.getpid()) if before else Note(task, details), bool(before)
+        )
         write_state_file(folder / slug, _as_bytes(work.note))
         _OURS.add(folder / slug)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from .files import locked, make_private_folder
 from .sqlite import DEED_FILE, DatabaseFile
@@ -36,3 +37,11 @@ def database_of(tenant: Tenant) -> DatabaseFile:
 def deed_file(tenant: Tenant) -> Path:
     """Return where the copy of the deed is: it tells a new tenant from one whose database is gone, or another's."""
     return tenant.state / DEED_FILE
+
+
+def read_deed(state: Path) -> UUID | None:
+    """Return the copy of the deed in a tenant's state folder; ``None`` where there is none, or none that can be read."""
+    try:
+        return UUID((state / DEED_FILE).read_text().strip())
+    except (OSError, ValueError):
+        return None

@@ -16,8 +16,8 @@ from . import deed as deeds
 from .closing import back_to_wal, held_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
-from .holding import database_of, deed_file
-from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
+from .holding import database_of, deed_file, read_deed
+from .sqlite import ANY_SIZE, FORMER_FILE, DatabaseFile, create_file, side_files
 from .updating import update_database
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 #: Alembic's table of versions.
 _HAS_VERSIONS = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
 _VERSIONS = "SELECT version_num FROM alembic_version"
-_ANY_SIZE = 1024 * 1024  # MiB
 _DEED = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _REMEDY = (
     "Bring it back from a backup, without {file.name}-wal and {file.name}-shm beside it; or, to begin anew with an "
@@ -103,10 +102,8 @@ def holder_of(settings: Settings, slug: str, deed: str) -> str:
 
 
 def _has_deed(settings: Settings, slug: str, deed: str) -> bool:
-    try:
-        return (settings.state_dir / "tenants" / slug / DEED_FILE).read_text().strip().replace("-", "") == deed
-    except OSError:
-        return False
+    found = read_deed(settings.state_dir / "tenants" / slug)
+    return found is not None and found.hex == deed
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:
@@ -132,7 +129,7 @@ def _create(platform: Platform, tenant: Tenant) -> None:
     draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
     if not platform.blank.copy_to(draft):
         create_file(draft)
-        with platform.databases.direct(DatabaseFile.at(draft, _ANY_SIZE), "write", enforce=False) as connection:
+        with platform.databases.direct(DatabaseFile.at(draft, ANY_SIZE), "write", enforce=False) as connection:
             platform.schema.upgrade(connection)
         platform.blank.keep(draft)
     with platform.databases.direct(DatabaseFile.at(draft, tenant.limits.database_mb), "write") as connection:
@@ -147,7 +144,7 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     file, copy = tenant.database_file, deed_file(tenant)
     if deed is None:
         raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
-    if copy.exists() and copy.read_text().strip() != str(deed.id):
+    if copy.exists() and read_deed(tenant.state) != deed.id:
         raise StateError(
             f"{file} is the database of another tenant, or of an earlier one: its deed is {deed.id}, and the one in "
             f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
@@ -168,8 +165,7 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
     claim = folder / deed.id.hex
     with locked(folder / "lock"):
         owner = claim.read_text().strip() if claim.exists() else ""
-        copy = tenant.state.parent / owner / DEED_FILE
-        if owner not in ("", tenant.slug) and copy.exists() and copy.read_text().strip() == str(deed.id):
+        if owner not in ("", tenant.slug) and read_deed(tenant.state.parent / owner) == deed.id:
             raise StateError(
                 f"{tenant.database_file} is a copy of the database of tenant '{owner}', with its deed. Give it one of "
                 f"its own: tenantry provision {tenant.slug} --new-deed"

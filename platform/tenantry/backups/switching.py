@@ -7,6 +7,7 @@ Each file or folder is moved aside, and then the new one to its place: whether t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from .manifest import STATE_FOLDERS
 
 #: The command, as the note names it.
 TASK = "restore"
+#: Where what was replaced is kept: its tenant, and when in UTC.
+REPLACED = re.compile(r"(.+)-(\d{8}T\d{6})\.\d{6}Z")
 _PARTS = ("tenant.db", DEED_FILE, *STATE_FOLDERS)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import tomlkit
 
 from ..app import Platform
-from ..backups.contents import copy_files, files_below
+from ..backups.contents import copy_files, files_below, rename_views
+from ..backups.databases import bring_up_to_date
 from ..backups.drafts import draft
 from ..backups.taking import copy_tenant
 from ..closing import Task
@@ -21,15 +22,13 @@ from ..generations import Generation
 from ..neutralising import neutralise
 from ..registry import Tenant
 from ..secret_names import take_out_secrets
-from ..sqlite import DEED_FILE, DatabaseFile
+from ..sqlite import DEED_FILE
 from .making import make
-from .renaming import rename_views
 
 #: The command, as its note names it.
 TASK = "clone"
 #: Keys that are about the tenant's place in the world.
 _OF_ITS_OWN = ("title", "path", "hosts", "partners", "status", "cors_origins")
-_ANY_SIZE = 1024 * 1024  # MiB
 
 
 def clone(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
@@ -81,7 +80,8 @@ def _copy(platform: Platform, source: Tenant, copy: Tenant, work: Path, *, anony
         raise StateError(f"'{source.slug}' has no database yet, so there is nothing to clone.")
     copy_tenant(source, work)
     state = work / "state"
-    deed = _make_harmless(platform, state / copy.database_file.name, anonymise)
+    bring_up_to_date(platform, state / copy.database_file.name)
+    deed = neutralise(platform, state / copy.database_file.name, anonymise=anonymise)
     write_state_file(state / DEED_FILE, f"{deed}\n".encode())
     _part_from_source(state)
     bring_all_to_disk(state)
@@ -89,15 +89,6 @@ def _copy(platform: Platform, source: Tenant, copy: Tenant, work: Path, *, anony
     remove_folder(copy.state)
     copy.state.parent.mkdir(mode=0o700, exist_ok=True)
     state.rename(copy.state)
-
-
-def _make_harmless(platform: Platform, file: Path, anonymise: bool) -> Any:
-    with platform.databases.direct(DatabaseFile.at(file, _ANY_SIZE), "write", enforce=False) as connection:
-        is_current = platform.schema.is_current(connection)
-        connection.rollback()  # the upgrade begins by itself
-        if not is_current:
-            platform.schema.upgrade(connection)
-    return neutralise(platform, file, anonymise=anonymise)
 
 
 def _part_from_source(folder: Path) -> None:

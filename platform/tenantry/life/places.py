@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+from ..backups.switching import REPLACED
 from ..errors import StateError
 from ..files import remove_folder
+from ..holding import deed_file, read_deed
 from ..registry import Settings, Tenant
-from ..sqlite import DEED_FILE
 
 #: What stays of a tenant that is gone: the lock by which it was provisioned.
 _NOTHING = {"lock"}
-_REPLACED = re.compile(r"(.+)-\d{8}T\d{6}\.\d{6}Z")
 
 
 def has_content(folder: Path) -> bool:
@@ -35,10 +34,9 @@ def remove_state(tenant: Tenant) -> None:
     :raises StateError: if something cannot be removed.
     """
     try:
-        deed = tenant.state / DEED_FILE
-        if deed.exists():
-            claim_of(tenant.settings, deed.read_text()).unlink(missing_ok=True)
-        deed.unlink(missing_ok=True)
+        if (deed := read_deed(tenant.state)) is not None:
+            claim_of(tenant.settings, deed).unlink(missing_ok=True)
+        deed_file(tenant).unlink(missing_ok=True)
         tenant.database_file.unlink(missing_ok=True)
         remove_folder(tenant.state)
     except OSError as error:
@@ -61,21 +59,14 @@ def _not_removed(error: OSError) -> StateError:
     return StateError(f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can.")
 
 
-def claim_of(settings: Settings, deed: str) -> Path:
-    """Return the file that says whose a deed is.
-
-    :param deed: as a tenant's copy of it has it.
-    """
-    try:
-        name = UUID(deed.strip()).hex
-    except ValueError:
-        name = "none"
-    return settings.state_dir / "deeds" / name
+def claim_of(settings: Settings, deed: UUID) -> Path:
+    """Return the file that says whose a deed is."""
+    return settings.state_dir / "deeds" / deed.hex
 
 
 def _replaced(tenant: Tenant) -> Iterator[Path]:
     """Yield what restores have kept of a tenant."""
     for path in (tenant.settings.state_dir / "replaced").glob(f"{tenant.slug}-*"):
-        found = _REPLACED.fullmatch(path.name)
+        found = REPLACED.fullmatch(path.name)
         if found is not None and found[1] == tenant.slug:
             yield path

@@ -9,14 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..backups.contents import rename_views
 from ..closing import Task, back_to_wal, closing, nobody_in, note_of
 from ..doors import check_slug
 from ..editing import PLATFORM, Editor, editing
 from ..errors import StateError
 from ..files import make_private_folder, remove_folder, write_state_file
 from ..generations import Generation
+from ..holding import read_deed
 from ..registry import Settings, Tenant
-from ..sqlite import DEED_FILE, FORMER_FILE
+from ..sqlite import FORMER_FILE
 from .making import settings_of
 from .places import claim_of, has_content, mails_of
 
@@ -53,14 +55,6 @@ def rename(file: Path, slug: str, new: str, path: str | None = None) -> Generati
         if named.database_file.exists():
             back_to_wal(named.database_file)
     return generation
-
-
-def rename_views(table: Any, slug: str, new: str) -> None:
-    """In a tenant's table, let import strings name its folder as it is called now."""
-    overrides, prefix = table.get("overrides", {}), f"tenants.{slug}."
-    for endpoint, view in list(overrides.items()):
-        if isinstance(view, str) and view.startswith(prefix):
-            overrides[endpoint] = f"tenants.{new}.{view.removeprefix(prefix)}"
 
 
 def _check(file: Path, settings: Settings, slug: str, new: str, path: str | None) -> None:
@@ -176,9 +170,8 @@ def _note_former(old: Tenant) -> None:
 
 def _claim(tenant: Tenant) -> None:
     """Write down whose the deed is now, by which jobs that wait find the tenant."""
-    deed = tenant.state / DEED_FILE
-    if deed.exists():
-        claim = claim_of(tenant.settings, deed.read_text())
+    if (deed := read_deed(tenant.state)) is not None:
+        claim = claim_of(tenant.settings, deed)
         make_private_folder(claim.parent)
         write_state_file(claim, f"{tenant.slug}\n".encode())
 
