@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -207,6 +208,12 @@ def test_a_rename_that_finds_two_tenants_leaves_both_to_a_person(again: Callable
         assert (status, "expected only one of them" in said) == (1, True), said
         assert answers(folder, "/initech/-/theme.css") == {"/initech/-/theme.css": 503}
         assert users(folder, "brand") == ["peter"]
+    _, said = dying.said(folder, "status")
+    for slug in ("initech", "brand"):
+        note = json.loads((folder / "var" / "closed" / slug).read_text())
+        assert f"'{slug}' is closed by 'tenantry rename' (process {note['pid']}) since " in said
+        told = json.loads(dying.said(folder, "status", "--json")[1])["closed"][slug]
+        assert told == {"task": "rename", "since": note["since"], "pid": note["pid"]}
     shutil.rmtree(other)
     dying.command(folder, "rename", "initech", "brand")
     renamed(folder)

@@ -89,9 +89,8 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
             raise TenantClosed(slug, before.task)
         for draft in folder.glob(f".{slug}.*"):  # of a run that was killed while it wrote its note
             draft.unlink(missing_ok=True)
-        work = Task(
-            folder / slug, slug, replace(before, pid=os.getpid()) if before else Note(task, details), bool(before)
-        )
+        note = replace(before, pid=os.getpid()) if before else Note(task, details)
+        work = Task(folder / slug, slug, note, before is not None)
         write_state_file(folder / slug, _as_bytes(work.note))
         _OURS.add(folder / slug)
         try:

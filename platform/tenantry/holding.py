@@ -40,7 +40,7 @@ def deed_file(tenant: Tenant) -> Path:
 
 
 def read_deed(state: Path) -> UUID | None:
-    """Return the copy of the deed in a tenant's state folder; ``None`` where there is none, or none that can be read."""
+    """Return the copy of the deed in a tenant's state folder; ``None`` where none can be read."""
     try:
         return UUID((state / DEED_FILE).read_text().strip())
     except (OSError, ValueError):
