@@ -25,8 +25,7 @@ from click.testing import Result
 from sqlalchemy import select
 
 from tenantry import Platform, db
-from tenantry.backups import switching
-from tenantry.closing import closed_slugs
+from tenantry.closing import alone_with, closed_slugs
 from tenantry.mail.outbox import Outbox
 from tenantry.testing import client_of, make_platform
 from tenantry.users import User, issue_token
@@ -213,7 +212,7 @@ def test_a_database_in_use_is_left_alone(
     archive = archive_of(run)
     fill(platform, "bob")
     before = content(platform)
-    monkeypatch.setattr(switching, "alone_with", partial(switching.alone_with, seconds=0.2))
+    monkeypatch.setattr("tenantry.closing.alone_with", partial(alone_with, seconds=0.2))
     user = sqlite3.connect(platform.registry["acme"].database_file)
     user.execute("SELECT count(*) FROM tenantry_user").fetchone()
     done = run("restore", archive)
@@ -411,7 +410,7 @@ import json, os, shutil, signal, sys
 from pathlib import Path
 from tenantry import Platform, db
 from tenantry.cli import main
-from tenantry.closing import closed_slugs
+from tenantry.closing import alone_with, closed_slugs
 import tenantry.schema_versions, tenantry.backups, alembic.command, sqlite3
 
 STEPS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "sqlite3.connect", "shutil.rmtree", "os.truncate"}
