@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,10 @@ from PIL import Image
 from sqlalchemy import select
 
 from conftest import ROOT, Server, environ_without_tenantry
-from tenantry import Platform, db, uploads
+from tenantry import Platform, db, files, uploads
+from tenantry.backups.contents import keep_file
+from tenantry.backups.drafts import draft
+from tenantry.backups.keeping import place_for, prepare_folder, written_whole
 from tenantry.cli import main
 from tenantry.closing import closing
 from tenantry.users import User
@@ -486,3 +491,70 @@ def test_the_command_line_says_what_is_wrong(platform: Platform, run: Callable[.
     assert "is no folder in which a restore" in run("restore", "var").output
     assert run("backup", "create", "acme", "--to", "elsewhere").exit_code == 0
     assert len(json.loads(run("backup", "list", "--from", "elsewhere", "--json").output)) == 1
+
+
+def test_two_backups_of_one_tenant_at_once_both_are_made(platform: Platform, tmp_path: Path) -> None:
+    fill(platform, "ada")
+    platform.databases.close_idle()
+    command = [sys.executable, "-m", "tenantry.cli", "backup", "create", "acme", "--json"]
+    running = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    made = [(process.communicate(timeout=60), process.returncode) for process in running]
+    assert [code for _, code in made] == [0, 0, 0], made
+    assert len({json.loads(out)[0]["archive"] for (out, _), _ in made}) == 3
+
+
+def test_what_a_living_process_writes_is_not_cleared_away(platform: Platform, tmp_path: Path) -> None:
+    settings, folder = platform.registry.settings, tmp_path / "kept"
+    prepare_folder(folder, "acme")
+    moment = datetime.now(UTC)
+    path = place_for(folder, "acme", moment, False)
+    with draft(settings, "backup", "acme") as work, written_whole(path) as file:
+        file.write(b"half")
+        prepare_folder(folder, "acme")
+        with draft(settings, "backup", "acme") as other:
+            assert work.is_dir()
+            assert other.is_dir()
+        assert place_for(folder, "acme", moment, False) != path, "its name is taken"
+        assert work.is_dir()
+    assert path.read_bytes() == b"half"
+    dead = path.with_name(f".{path.name}.0123abcd")
+    dead.touch()
+    left = work.with_name("backup-acme-0123abcd")
+    left.mkdir()
+    prepare_folder(folder, "acme")
+    with draft(settings, "backup", "acme"):
+        assert not dead.exists()
+        assert not left.exists()
+
+
+def test_a_draft_that_was_cleared_away_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Path] = []
+
+    def cleared(path: Path, descriptor: int, real: Callable[[Path, int], bool] = files.hold_new) -> bool:
+        tried.append(path)
+        if len(tried) == 1:
+            files.remove_folder(path)
+        return real(path, descriptor)
+
+    monkeypatch.setattr("tenantry.backups.keeping.hold_new", cleared)
+    with written_whole(tmp_path / "a.tar.gz") as file:
+        file.write(b"whole")
+    assert (len(tried), (tmp_path / "a.tar.gz").read_bytes()) == (2, b"whole")
+
+
+def test_a_file_that_goes_while_it_is_copied_was_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system without second names."""
+
+    def link(path: Path, kept: Path) -> None:
+        path.unlink()
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    (tmp_path / "upload").touch()
+    assert not keep_file(tmp_path / "upload", tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

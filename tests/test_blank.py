@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -83,7 +86,7 @@ def test_another_revision_makes_another_one(tmp_path: Path, write: Write, packag
     write(f"{package}/notes/__init__.py", 'from flask import Blueprint\nbp = Blueprint("notes", __name__)\n')
     first = revision.format(name="notes_0001", before=None, label=("notes",), table="notes_one")
     write(f"{package}/notes/migrations/notes_0001.py", first)
-    doors = "".join(f'[tenants.{slug}]\npath = "/{slug}"\n' for slug in ("a", "b"))
+    doors = "".join(f'[tenants.{slug}]\npath = "/{slug}"\n' for slug in ("a", "b", "c"))
     write("tenants.toml", f'[platform]\nblueprints = "{package}"\n{doors}')
     platform = Platform.from_file(tmp_path / "tenants.toml")
     create_database(platform, platform.registry["a"])
@@ -96,4 +99,26 @@ def test_another_revision_makes_another_one(tmp_path: Path, write: Write, packag
     take_possession(platform, platform.registry["b"])
     with pytest.raises(Exception, match="tenantry"):  # it is told to bring it up to date
         take_possession(platform, platform.registry["a"])
-    assert len(list((tmp_path / "var" / "blank").iterdir())) == 1
+    kept = list((tmp_path / "var" / "blank").iterdir())
+    assert len(kept) == 2, "a process with the code of before may want its own still"
+    for file in kept:
+        os.utime(file, (time.time() - 86_500,) * 2)
+    third = revision.format(name="notes_0003", before='"notes_0002"', label=None, table="notes_three")
+    write(f"{package}/notes/migrations/notes_0003.py", third)
+    create_database(
+        Platform.from_file(tmp_path / "tenants.toml"), Platform.from_file(tmp_path / "tenants.toml").registry["c"]
+    )
+    (new,) = (tmp_path / "var" / "blank").iterdir()
+    assert new not in kept, "those that are older than a day are gone"
+
+
+def test_one_that_goes_while_we_run_is_made_anew(site: Path) -> None:
+    platform = Platform.from_file(site / "tenants.toml")
+    create_database(platform, platform.registry["acme"])
+    assert platform.blank.versions
+    shutil.rmtree(site / "var" / "blank")
+    create_database(platform, platform.registry["globex"])
+    assert len(list((site / "var" / "blank").iterdir())) == 1
+    create_database(platform, platform.registry["initech"])
+    assert schema_of(site, "acme") == schema_of(site, "globex") == schema_of(site, "initech")
+    assert len(deeds(site)) == 3

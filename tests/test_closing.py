@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,11 @@ import pytest
 
 from conftest import ROOT, Load, Server, Worker, environ_without_tenantry
 from tenantry import Platform
-from tenantry.closing import alone_with, check_open, closed_slugs, closing, note_of
+from tenantry.closing import alone_with, check_open, closed_slugs, closing, nobody_in, note_of
 from tenantry.errors import StateError, TenantClosed, TenantUnavailable
+from tenantry.files import locked
+from tenantry.holding import database_of, held
+from tenantry.provisioning import create_database, give_new_deed, take_possession
 from tenantry.registry import Registry
 
 Serve = Callable[..., Server]
@@ -158,3 +162,90 @@ def test_a_note_that_is_damaged_is_told(registry: Registry) -> None:
         note_of(registry.settings, "acme")
     (folder / ".acme.draft").write_text("")
     assert closed_slugs(registry.settings) == {"acme"}
+
+
+def test_the_tenant_is_held_before_its_database(registry: Registry) -> None:
+    """As by who migrates or provisions: in another order each would wait for what the other has."""
+    platform, tenant = Platform(registry), registry["acme"]
+    platform.tenant_app("acme")
+    platform.databases.close_idle()
+    holds, go_on, errors = threading.Event(), threading.Event(), []
+
+    def migrate() -> None:
+        with held(tenant):
+            holds.set()
+            go_on.wait(10)
+            try:
+                with platform.databases.direct(database_of(tenant), "write") as connection:
+                    connection.exec_driver_sql("UPDATE tenantry_deed SET id = id")
+                    connection.rollback()
+            except Exception as error:
+                errors.append(error)
+
+    def move() -> None:
+        with closing(registry.settings, "acme", "restore"), nobody_in(tenant):
+            moved.set()
+
+    moved = threading.Event()
+    threads = [threading.Thread(target=migrate), threading.Thread(target=move)]
+    threads[0].start()
+    assert holds.wait(10)
+    threads[1].start()
+    assert not moved.wait(0.5), "it waits, and has nothing that the other one needs"
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert (errors, moved.is_set()) == ([], True)
+
+
+def test_one_without_a_database_is_held_too(registry: Registry) -> None:
+    tenant = registry["acme"]
+    with (
+        closing(registry.settings, "acme", "rename"),
+        nobody_in(tenant),
+        pytest.raises(StateError, match="Another process holds"),
+        held(tenant, 0.1),
+    ):
+        pass
+
+
+def test_nothing_is_made_of_one_that_was_closed_while_we_waited(registry: Registry) -> None:
+    platform, tenant = Platform(registry), registry["acme"]
+    (registry.settings.state_dir / "closed").mkdir(parents=True)
+    for use in (create_database, give_new_deed, take_possession):
+        errors: list[BaseException] = []
+
+        def wait(use: Callable[[Platform, object], object] = use, errors: list[BaseException] = errors) -> None:
+            try:
+                use(platform, tenant)
+            except BaseException as error:
+                errors.append(error)
+
+        with held(tenant):
+            thread = threading.Thread(target=wait)
+            thread.start()
+            time.sleep(0.2)
+            note = registry.settings.state_dir / "closed" / "acme"
+            note.write_text('{"task": "rename"}')
+        thread.join()
+        assert list(map(type, errors)) == [TenantClosed]
+        assert not tenant.database_file.exists()
+        note.unlink()
+
+
+def test_a_lock_whose_folder_was_moved_is_not_taken_for_the_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    got: list[bool] = []
+
+    def wait() -> None:
+        with locked(tmp_path / "a" / "lock"):
+            got.append((tmp_path / "a" / "lock").exists())
+
+    with locked(tmp_path / "a" / "lock"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.2)
+        (tmp_path / "a").rename(tmp_path / "b")
+        (tmp_path / "a").mkdir()
+    thread.join()
+    assert got == [True]

@@ -287,7 +287,9 @@ def test_a_clone_is_made_while_the_source_is_written_to_and_can_do_no_harm(site:
         .read_text()
         .replace(
             "[tenants.initech.config]",
-            '[tenants.initech.config]\nMAIL_SERVER = "127.0.0.1"\nSHOP_API_KEY = "live"\nSHOP_NAME = "x"',
+            '[tenants.initech.config]\nMAIL_SERVER = "127.0.0.1"\nSHOP_API_KEY = "live"\nSHOP_NAME = "x"\n'
+            'WEBHOOK_URL = "https://hook.example/x"\nSMTP_AUTH = "x:y"\nDATABASE_URI = "sqlite://"\n'
+            'PAYMENT = { api_key = "live", currency = "EUR", hooks = [{ url = "https://a.example", on = "paid" }] }',
         )
     )
     (site / "tenants.toml").write_text(
@@ -314,8 +316,18 @@ def test_a_clone_is_made_while_the_source_is_written_to_and_can_do_no_harm(site:
     copy = registry["copy"]
     assert (copy.path, copy.hosts, copy.partners) == ("/copy", (), ())
     assert dict(copy.overrides) == {"front.index": "tenants.copy.views:index"}
-    assert dict(copy.config) == {"MAIL_SERVER": "", "SHOP_NAME": "x", "MAIL_SUBJECT_PREFIX": "[Initech]"}
-    assert "Left out of its config, as they may be secrets: SHOP_API_KEY." in said
+    assert dict(copy.config) == {
+        "MAIL_SERVER": "",
+        "SHOP_NAME": "x",
+        "MAIL_SUBJECT_PREFIX": "[Initech]",
+        "PAYMENT": {"currency": "EUR", "hooks": ({"on": "paid"},)},
+    }
+    left_out = "SHOP_API_KEY, WEBHOOK_URL, SMTP_AUTH, DATABASE_URI, PAYMENT.api_key, PAYMENT.hooks.url"
+    assert f"Left out of its config, as they may be secrets: {left_out}." in said
+    shown = tenantry(site, "show", "initech")
+    assert "hook.example" not in shown, "what is not copied is not shown either"
+    assert "a.example" not in shown
+    assert "live" not in shown
     assert "# violet" in (site / "tenants.toml").read_text().partition("[tenants.copy]")[2]
     ((name, email, password),) = rows(site, "copy", "SELECT username, email, password_hash FROM tenantry_user")
     assert "peter" not in f"{name}{email}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -175,6 +176,9 @@ def test_clone(again: Callable[[], Path]) -> None:
 def test_rename(again: Callable[[], Path]) -> None:
     def between(folder: Path) -> None:
         assert answers(folder, "/initech/-/theme.css")["/initech/-/theme.css"] in (503, 200)
+        dying.said(folder, "provision", "--all")
+        dying.said(folder, "provision", "initech", "--new-deed")
+        assert answers(folder, "/initech/-/theme.css")["/initech/-/theme.css"] in (503, 200)
         # Whoever has the database, nobody has begun a new one meanwhile.
         there = [slug for slug in ("initech", "brand") if (folder / "var" / "tenants" / slug / "tenant.db").exists()]
         assert [users(folder, slug) for slug in there] == [["peter"]]
@@ -187,3 +191,29 @@ def test_remove(again: Callable[[], Path]) -> None:
         assert answers(folder, "/globex/-/theme.css") == {"/globex/-/theme.css": 404}
 
     killed_everywhere(again, ["remove", "globex", "--yes", "globex"], between)
+
+
+def test_a_rename_that_finds_two_tenants_leaves_both_to_a_person(again: Callable[[], Path]) -> None:
+    folder = again()
+    steps = 1
+    while not (folder / "var" / "tenants" / "brand" / "tenant.db").exists():
+        folder = again()
+        assert dying.command(folder, "rename", "initech", "brand", killed_at=steps) == -1
+        steps += 1
+    other = folder / "var" / "tenants" / "initech"
+    other.mkdir(exist_ok=True)
+    (other / "tenant.db").write_bytes(b"")
+    for _ in range(2):
+        status, said = dying.said(folder, "rename", "initech", "brand")
+        assert (status, "expected only one of them" in said) == (1, True), said
+        assert answers(folder, "/initech/-/theme.css") == {"/initech/-/theme.css": 503}
+        assert users(folder, "brand") == ["peter"]
+    _, said = dying.said(folder, "status")
+    for slug in ("initech", "brand"):
+        note = json.loads((folder / "var" / "closed" / slug).read_text())
+        assert f"'{slug}' is closed by 'tenantry rename' (process {note['pid']}) since " in said
+        told = json.loads(dying.said(folder, "status", "--json")[1])["closed"][slug]
+        assert told == {"task": "rename", "since": note["since"], "pid": note["pid"]}
+    shutil.rmtree(other)
+    dying.command(folder, "rename", "initech", "brand")
+    renamed(folder)

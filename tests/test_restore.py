@@ -25,8 +25,7 @@ from click.testing import Result
 from sqlalchemy import select
 
 from tenantry import Platform, db
-from tenantry.backups import switching
-from tenantry.closing import closed_slugs
+from tenantry.closing import alone_with, closed_slugs
 from tenantry.mail.outbox import Outbox
 from tenantry.testing import client_of, make_platform
 from tenantry.users import User, issue_token
@@ -123,6 +122,46 @@ def test_it_goes_to_another_machine_with_its_deed(
     assert (there / "var/tenants/renamed/deed").read_text() == (tmp_path / "var/tenants/acme/deed").read_text()
 
 
+def test_an_overlay_that_is_a_link_is_replaced_time_and_again(
+    platform: Platform, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    fill(platform, "ada")
+    overlay, real = platform.registry["acme"].folder, tmp_path / "real"
+    archive = archive_of(run)
+    shutil.move(overlay, real)
+    (real / "more.txt").write_text("more")
+    for _ in range(3):
+        overlay.rename(tmp_path / "restored") if overlay.exists() else None
+        overlay.symlink_to(real)
+        done = run("restore", archive)
+        assert done.exit_code == 0, done.output
+        assert closed_slugs(platform.registry.settings) == frozenset()
+        assert (overlay.is_symlink(), (overlay / "more.txt").exists()) == (False, False)
+        assert (real / "more.txt").read_text() == "more", "what the link leads to stays"
+        assert list(overlay.parent.glob(".acme.*")) == []
+        shutil.rmtree(tmp_path / "restored", ignore_errors=True)
+
+
+def test_an_overlay_is_on_the_disk_before_it_is_at_its_place(
+    platform: Platform, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(platform, "ada")
+    archive = archive_of(run)
+    overlay, synced = platform.registry["acme"].folder, set()
+    (overlay / "more.txt").write_text("more")
+
+    def fsync(descriptor: int, real: Callable[[int], None] = os.fsync) -> None:
+        real(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert run("restore", archive).exit_code == 0
+    assert {path.stat().st_ino for path in (overlay, *overlay.rglob("*"))} <= synced
+    assert run("clone", "acme", "copy").exit_code == 0
+    copy = overlay.with_name("copy")
+    assert {path.stat().st_ino for path in (copy, *copy.rglob("*"))} <= synced
+
+
 def test_another_tenants_data_is_not_replaced(platform: Platform, run: Callable[..., Result]) -> None:
     fill(platform, "ada")
     fill(platform, "bob", "globex")
@@ -148,7 +187,7 @@ def test_a_slug_that_is_none(platform: Platform, run: Callable[..., Result], slu
 def test_a_database_that_is_broken_is_replaced(
     platform: Platform, run: Callable[..., Result], damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switching, "_SETTLING", 0.0)
+    monkeypatch.setattr("tenantry.closing._SETTLING", 0.0)
     fill(platform, "ada")
     then = content(platform)
     archive = archive_of(run)
@@ -173,7 +212,7 @@ def test_a_database_in_use_is_left_alone(
     archive = archive_of(run)
     fill(platform, "bob")
     before = content(platform)
-    monkeypatch.setattr(switching, "alone_with", partial(switching.alone_with, seconds=0.2))
+    monkeypatch.setattr("tenantry.closing.alone_with", partial(alone_with, seconds=0.2))
     user = sqlite3.connect(platform.registry["acme"].database_file)
     user.execute("SELECT count(*) FROM tenantry_user").fetchone()
     done = run("restore", archive)
@@ -371,7 +410,7 @@ import json, os, shutil, signal, sys
 from pathlib import Path
 from tenantry import Platform, db
 from tenantry.cli import main
-from tenantry.closing import closed_slugs
+from tenantry.closing import alone_with, closed_slugs
 import tenantry.schema_versions, tenantry.backups, alembic.command, sqlite3
 
 STEPS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "sqlite3.connect", "shutil.rmtree", "os.truncate"}

@@ -234,7 +234,7 @@ class Platform:
         """Serve tenants again whose files a command has moved: at once, and with nothing that was cached of before."""
         for slug in slugs:
             self.live.forgive(slug)
-            if slug in self.registry and (deed := read_deed(self.registry[slug])) is not None:
+            if slug in self.registry and (deed := read_deed(self.registry[slug].state)) is not None:
                 self.cache.clear(deed)
 
     def _give_up(self, app: TenantApp) -> None:

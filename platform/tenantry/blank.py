@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from functools import cached_property
@@ -21,6 +22,8 @@ from .files import give_to_owner_of, make_private_folder
 
 #: Tenantry's own revisions.
 HOME = Path(__file__).parent / "migrations" / "versions"
+#: Seconds after which a blank database of other code is removed.
+_OLD = 24 * 60 * 60
 
 
 class Blank:
@@ -53,16 +56,22 @@ class Blank:
             return frozenset()
 
     def copy_to(self, path: Path) -> bool:
-        """Make a new database. Return whether there was a blank one to copy."""
+        """Make a new database. Return whether there was a blank one to copy; nothing is at its place otherwise."""
         if not self.versions:
             return False
-        _copy(self._file, path)
+        try:
+            _copy(self._file, path)
+        except FileNotFoundError:  # it was removed since we looked into it
+            path.unlink(missing_ok=True)
+            self._forget()
+            return False
         return True
 
     def keep(self, path: Path) -> None:
         """Take a database that has just got its tables, and that nobody has open, for the blank one of now.
 
-        Without one all is as before, only slower; so nothing is raised where it cannot be kept.
+        Without one all is as before, only slower; so nothing is raised where it cannot be kept. Those of other code go
+        once they are old, as processes that run it still may want them.
         """
         with suppress(OSError, StateError):
             make_private_folder(self._folder)
@@ -70,18 +79,22 @@ class Blank:
             try:
                 _copy(path, draft)
                 for old in self._folder.iterdir():
-                    if old != draft:
+                    if old != draft and old.stat().st_mtime < time.time() - _OLD:
                         old.unlink(missing_ok=True)
                 draft.replace(self._file)
             finally:
                 draft.unlink(missing_ok=True)
+        self._forget()
+
+    def _forget(self) -> None:
         self.__dict__.pop("versions", None)
 
 
 def _copy(source: Path, target: Path) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as copy, source.open("rb") as file:
-        give_to_owner_of(target.parent, descriptor)
-        shutil.copyfileobj(file, copy)
-        copy.flush()
-        os.fsync(descriptor)
+    with source.open("rb") as file:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as copy:
+            give_to_owner_of(target.parent, descriptor)
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            os.fsync(descriptor)

@@ -12,25 +12,32 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from .errors import StateError, TenantClosed
 from .files import locked, make_private_folder, write_state_file
-from .registry import Settings
+from .holding import held
+from .registry import Settings, Tenant
 
 #: Seconds that processes have to give up a database: as long as gunicorn lets a request take.
 PATIENCE = 30.0
+#: Seconds that they have to let go of a file that is no database any more, of which nobody can tell who has it.
+_SETTLING = 3.0
 #: The notes of this process's own commands, which may use what they have closed.
 _OURS: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is being done to a tenant: the command, what it was asked for, and how far it has come."""
+    """What is being done to a tenant: the command, what it was asked for, and how far it has come.
+
+    :ivar since: when it began, as Unix time, also where it was resumed.
+    :ivar pid: the last process at work on it.
+    """
 
     task: str
     details: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +89,8 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
             raise TenantClosed(slug, before.task)
         for draft in folder.glob(f".{slug}.*"):  # of a run that was killed while it wrote its note
             draft.unlink(missing_ok=True)
-        work = Task(folder / slug, slug, before or Note(task, details), before is not None)
+        note = replace(before, pid=os.getpid()) if before else Note(task, details)
+        work = Task(folder / slug, slug, note, before is not None)
         write_state_file(folder / slug, _as_bytes(work.note))
         _OURS.add(folder / slug)
         try:
@@ -121,6 +129,40 @@ def check_open(settings: Settings, slug: str) -> None:
     if path.exists() and path not in _OURS:
         note = note_of(settings, slug)
         raise TenantClosed(slug, note.task if note else "")
+
+
+@contextmanager
+def held_open(tenant: Tenant) -> Iterator[None]:
+    """Hold a tenant that this process may use, while the block runs.
+
+    It is looked at before, so that nothing is made of one that is closed and nobody waits for it; and once it is held,
+    as it may have been closed meanwhile.
+
+    :raises TenantClosed: if a command of another process has closed it.
+    :raises StateError: if another process holds it for longer than some seconds.
+    """
+    check_open(tenant.settings, tenant.slug)
+    with held(tenant):
+        check_open(tenant.settings, tenant.slug)
+        yield
+
+
+@contextmanager
+def nobody_in(tenant: Tenant) -> Iterator[None]:
+    """Hold a tenant that was closed, and its database if there is one, so that no process uses, makes or updates it.
+
+    The tenant is held first and its database then, as by whoever else holds both.
+
+    :raises StateError: if another process does not give it up.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(held(tenant, PATIENCE))
+        if tenant.database_file.exists():
+            try:
+                stack.enter_context(alone_with(tenant.database_file, tenant.slug))
+            except sqlite3.DatabaseError:  # it is damaged
+                time.sleep(_SETTLING)
+        yield
 
 
 @contextmanager

@@ -57,16 +57,63 @@ def locked(path: Path, seconds: float = 5.0) -> Iterator[None]:
 
     :raises Held: if another process holds it for longer than so many seconds.
     """
+    descriptor, deadline = -1, time.monotonic() + seconds
+    try:
+        # The file may have been moved or removed with its folder while we waited; others lock the one that is there.
+        while descriptor < 0 or not is_at(path, descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+            descriptor = _open_lock(path)
+            _wait_for(descriptor, path, deadline)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
+    give_to_owner_of(path.parent, descriptor)
+    return descriptor
+
+
+def hold_new(path: Path, descriptor: int) -> bool:
+    """Lock a draft that was just made, so that whoever clears away what dead processes left goes past it.
+
+    :return: whether it is still there: one who cleared away may have come between the two steps.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return is_at(path, descriptor)
+
+
+@contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Hold a draft, of a file or a folder, while the block removes it, if it is there and no living process has it."""
     try:
-        give_to_owner_of(path.parent, descriptor)
-        _wait_for(descriptor, path, time.monotonic() + seconds)
-        yield
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_free = True
+    except BlockingIOError:
+        is_free = False
+    try:
+        yield is_free
     finally:
         os.close(descriptor)
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether a file or folder that is open is still the one at a place."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
@@ -113,3 +160,32 @@ def write_state_file(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise _unwritable(path.parent, error.strerror or str(error)) from None
+
+
+def bring_to_disk(path: Path) -> None:
+    """Bring a file's content, or the names in a folder, to the disk, as a crash of the machine loses what is not."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def bring_all_to_disk(folder: Path) -> None:
+    """Do that for a folder, all folders and all plain files below it, before it is moved to its place."""
+    for root, _, names in os.walk(folder):
+        for path in (Path(root, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                bring_to_disk(path)
+        bring_to_disk(Path(root))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; of a symbolic link, the link.
+
+    :raises OSError: if it cannot be removed.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)

@@ -39,9 +39,9 @@ def deed_file(tenant: Tenant) -> Path:
     return tenant.state / DEED_FILE
 
 
-def read_deed(tenant: Tenant) -> UUID | None:
-    """Return a tenant's deed by its copy, as the database may not be opened now; ``None`` where there is none."""
+def read_deed(state: Path) -> UUID | None:
+    """Return the copy of the deed in a tenant's state folder; ``None`` where none can be read."""
     try:
-        return UUID(deed_file(tenant).read_text().strip())
+        return UUID((state / DEED_FILE).read_text().strip())
     except (OSError, ValueError):
         return None

@@ -81,7 +81,7 @@ def answer(platform: Platform, tenant: Tenant, environ: WSGIEnvironment) -> WSGI
 
 def make_front(platform: Platform, tenant: Tenant) -> TenantApp:
     """Make the app that has no database, which makes the page."""
-    return assemble(platform, tenant, read_deed(tenant) or uuid4())
+    return assemble(platform, tenant, read_deed(tenant.state) or uuid4())
 
 
 def _has_pass(platform: Platform, tenant: Tenant, environ: WSGIEnvironment) -> bool:
@@ -106,7 +106,7 @@ def _is_accepted(platform: Platform, tenant: Tenant, tokens: list[str]) -> bool:
 
 
 def _signer(platform: Platform, tenant: Tenant) -> TenantSigner | None:
-    deed = read_deed(tenant)
+    deed = read_deed(tenant.state)
     return TenantSigner(TenantKeys(platform.keys, deed)) if deed else None
 
 

@@ -43,7 +43,7 @@ from .db import Model
 from .events import Event
 from .imports import import_module
 from .mail.outbox import Outbox
-from .sqlite import DatabaseFile
+from .sqlite import ANY_SIZE, DatabaseFile
 from .users.models import ApiToken, Attempts, Invitation, Login, User
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ _EMPTIED: tuple[type[Model], ...] = (Login, ApiToken, Outbox, KeptAnswer, Attemp
 _OF_PEOPLE = ("user.", "membership.", "invitation.")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 _NOWHERE = "somebody@example.invalid"
-_ANY_SIZE = 1024 * 1024  # MiB
 
 
 def on_neutralise(blueprint: Blueprint) -> Callable[[Neutralise], Neutralise]:
@@ -92,7 +91,7 @@ def neutralise(platform: Platform, file: Path, *, anonymise: bool) -> UUID:
     """
     for module in platform.blueprints.modules():
         import_module(module)
-    with platform.databases.direct(DatabaseFile.at(file, _ANY_SIZE), "write") as connection:
+    with platform.databases.direct(DatabaseFile.at(file, ANY_SIZE), "write") as connection:
         deed = deeds.replace(connection)
         for model in _EMPTIED:
             connection.execute(delete(model))

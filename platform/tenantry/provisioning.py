@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 
 from . import db
 from . import deed as deeds
-from .closing import back_to_wal, check_open
+from .closing import back_to_wal, held_open
 from .errors import NotProvisioned, SchemaBehind, StateError
 from .files import locked, make_private_folder, write_state_file
-from .holding import database_of, deed_file, held
-from .sqlite import DEED_FILE, FORMER_FILE, DatabaseFile, create_file, side_files
+from .holding import database_of, deed_file, read_deed
+from .sqlite import ANY_SIZE, FORMER_FILE, DatabaseFile, create_file, side_files
 from .updating import update_database
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 #: Alembic's table of versions.
 _HAS_VERSIONS = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
 _VERSIONS = "SELECT version_num FROM alembic_version"
-_ANY_SIZE = 1024 * 1024  # MiB
 _DEED = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _REMEDY = (
     "Bring it back from a backup, without {file.name}-wal and {file.name}-shm beside it; or, to begin anew with an "
@@ -57,8 +56,7 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
     :raises StateError: if it is not there but was, or is another tenant's.
     :raises TenantClosed: if a command is at work on it.
     """
-    check_open(tenant.settings, tenant.slug)
-    with held(tenant):
+    with held_open(tenant):
         if not tenant.database_file.exists():
             if tenant.settings.provision == "manual" and not deed_file(tenant).exists():
                 raise NotProvisioned(tenant.slug)
@@ -104,18 +102,17 @@ def holder_of(settings: Settings, slug: str, deed: str) -> str:
 
 
 def _has_deed(settings: Settings, slug: str, deed: str) -> bool:
-    try:
-        return (settings.state_dir / "tenants" / slug / DEED_FILE).read_text().strip().replace("-", "") == deed
-    except OSError:
-        return False
+    found = read_deed(settings.state_dir / "tenants" / slug)
+    return found is not None and found.hex == deed
 
 
 def create_database(platform: Platform, tenant: Tenant) -> bool:
     """Make a tenant's database with its tables and deed. Return whether it was made: once, however many ask at once.
 
     :raises StateError: if the tenant had one already, and it is gone.
+    :raises TenantClosed: if a command is at work on it.
     """
-    with held(tenant):
+    with held_open(tenant):
         if tenant.database_file.exists():
             return False
         _create(platform, tenant)
@@ -132,7 +129,7 @@ def _create(platform: Platform, tenant: Tenant) -> None:
     draft = file.with_name(f"draft-{secrets.token_hex(4)}.db")
     if not platform.blank.copy_to(draft):
         create_file(draft)
-        with platform.databases.direct(DatabaseFile.at(draft, _ANY_SIZE), "write", enforce=False) as connection:
+        with platform.databases.direct(DatabaseFile.at(draft, ANY_SIZE), "write", enforce=False) as connection:
             platform.schema.upgrade(connection)
         platform.blank.keep(draft)
     with platform.databases.direct(DatabaseFile.at(draft, tenant.limits.database_mb), "write") as connection:
@@ -147,7 +144,7 @@ def _checked_database(tenant: Tenant, deed: deeds.Deed | None) -> DatabaseFile:
     file, copy = tenant.database_file, deed_file(tenant)
     if deed is None:
         raise StateError(f"The database {file} has no deed. {_REMEDY.format(file=file)}")
-    if copy.exists() and copy.read_text().strip() != str(deed.id):
+    if copy.exists() and read_deed(tenant.state) != deed.id:
         raise StateError(
             f"{file} is the database of another tenant, or of an earlier one: its deed is {deed.id}, and the one in "
             f"{copy} is another. Put the right database back; if this one is meant, remove {copy}."
@@ -168,8 +165,7 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
     claim = folder / deed.id.hex
     with locked(folder / "lock"):
         owner = claim.read_text().strip() if claim.exists() else ""
-        copy = tenant.state.parent / owner / DEED_FILE
-        if owner not in ("", tenant.slug) and copy.exists() and copy.read_text().strip() == str(deed.id):
+        if owner not in ("", tenant.slug) and read_deed(tenant.state.parent / owner) == deed.id:
             raise StateError(
                 f"{tenant.database_file} is a copy of the database of tenant '{owner}', with its deed. Give it one of "
                 f"its own: tenantry provision {tenant.slug} --new-deed"
@@ -179,18 +175,24 @@ def _claim(tenant: Tenant, deed: deeds.Deed) -> None:
 
 
 def give_new_deed(platform: Platform, tenant: Tenant) -> None:
-    """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void."""
-    with held(tenant), platform.databases.direct(database_of(tenant), "write") as connection:
+    """Make a database that was copied from another tenant's one of its own: every cookie and link of old is void.
+
+    :raises TenantClosed: if a command is at work on it.
+    """
+    with held_open(tenant), platform.databases.direct(database_of(tenant), "write") as connection:
         deed = deeds.replace(connection)
         connection.commit()
         write_state_file(deed_file(tenant), f"{deed}\n".encode())
 
 
 def furnish(app: TenantApp, deed: deeds.Deed) -> None:
-    """Write the first content of each blueprint for which that was not done yet, in one transaction."""
+    """Write the first content of each blueprint for which that was not done yet, in one transaction.
+
+    :raises TenantClosed: if a command is at work on the tenant.
+    """
     if all(blueprint in deed.furnished for blueprint, _ in app.first_content):
         return
-    with held(app.tenant), app.app_context():
+    with held_open(app.tenant), app.app_context():
         connection = db.begin(write=True).connection()
         known = cast(deeds.Deed, deeds.read(connection)).furnished  # another worker may have been faster
         for blueprint, write in app.first_content:

@@ -31,6 +31,8 @@ FILES_OF_A_DATABASE = 3
 DEED_FILE = "deed"
 #: Names that the tenant had before, the last one first: one in a line.
 FORMER_FILE = "former"
+#: MiB to which a database may grow while a command is at work on it.
+ANY_SIZE = 1024 * 1024
 _PAGE = 4096  # bytes; SQLite's default page size since 3.12.0
 
 

@@ -62,9 +62,17 @@ def table_for(registry: Registry, slug: str, table: Mapping[str, Any], origin: s
     if table.get("path") in {tenant.path for tenant in others} or not (found["hosts"] or table.get("path")):
         found["path"] = f"/{slug}"
     if "overrides" in found:
-        old, new = f"tenants.{origin}.", f"tenants.{slug}."
-        found["overrides"] = {key: each.replace(old, new, 1) for key, each in found["overrides"].items()}
+        found["overrides"] = dict(found["overrides"])
+        rename_views(found, origin, slug)
     return {key: value for key, value in found.items() if key != "hosts" or value}
+
+
+def rename_views(table: Any, slug: str, new: str) -> None:
+    """In a tenant's table, let import strings name its folder as it is called now."""
+    overrides, prefix = table.get("overrides", {}), f"tenants.{slug}."
+    for endpoint, view in list(overrides.items()):
+        if isinstance(view, str) and view.startswith(prefix):
+            overrides[endpoint] = f"tenants.{new}.{view.removeprefix(prefix)}"
 
 
 def keep_uploads(tenant: Tenant, folder: Path) -> None:
@@ -88,7 +96,10 @@ def keep_file(path: Path, kept: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError:  # the folder of the tenant is a mount of its own, or the file system has no second names
-        shutil.copyfile(path, kept)
+        try:
+            shutil.copyfile(path, kept)
+        except FileNotFoundError:  # it went just now
+            return False
     return True
 
 

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import UUID
 
 from ..files import give_to_owner_of
+from ..sqlite import ANY_SIZE, DatabaseFile
 from ..times import now
 from .refusals import BadArchive
+
+if TYPE_CHECKING:
+    from ..app import Platform
 
 #: Pages that are copied in one step, in which nothing else of this process's thread runs: 4 MiB.
 _PAGES = 1024
@@ -77,6 +82,19 @@ def check_database(file: Path) -> Facts:
     if broken:
         raise BadArchive(f"its database has rows of '{broken[0]}' that refer to none in '{broken[2]}'")
     return facts_of(file)
+
+
+def bring_up_to_date(platform: Platform, file: Path) -> bool:
+    """Give a copy of a database, that nobody else has open, the newest tables. Return whether it had older ones.
+
+    :raises StateError: if it has revisions that there are none of here.
+    """
+    with platform.databases.direct(DatabaseFile.at(file, ANY_SIZE), "write", enforce=False) as connection:
+        is_current = platform.schema.is_current(connection)
+        connection.rollback()  # the upgrade begins by itself
+        if not is_current:
+            platform.schema.upgrade(connection)
+    return not is_current
 
 
 def let_nothing_out(file: Path) -> None:

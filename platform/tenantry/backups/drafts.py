@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..files import make_private_folder
+from ..files import abandoned, hold_new, make_private_folder
 from ..registry import Settings
 
 
@@ -26,31 +25,29 @@ def draft(settings: Settings, kind: str, slug: str) -> Iterator[Path]:
     folder = settings.state_dir / "drafts"
     make_private_folder(folder)
     _clear(folder, f"{kind}-{slug}-")
-    path = folder / f"{kind}-{slug}-{secrets.token_hex(4)}"
-    make_private_folder(path)
-    with _held(path):
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+    path, descriptor = _made(folder, f"{kind}-{slug}-")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _clear(folder: Path, prefix: str) -> None:
     for path in folder.iterdir():
         if re.fullmatch(re.escape(prefix) + "[0-9a-f]{8}", path.name):
-            with suppress(OSError), _held(path):
-                shutil.rmtree(path, ignore_errors=True)
+            with abandoned(path) as is_free:
+                if is_free:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold a lock on a folder, which the system drops if the process dies.
-
-    :raises OSError: if somebody else has it.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+def _made(folder: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder, and return it with the descriptor by which it is held."""
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(4)}"
+        make_private_folder(path)
+        with suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if hold_new(path, descriptor):
+                return path, descriptor
+            os.close(descriptor)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import StateError
-from ..files import give_to_owner_of, make_private_folder
+from ..files import abandoned, bring_to_disk, give_to_owner_of, hold_new, make_private_folder
 from ..registry import Settings
 from .archive import read_manifest
 from .encryption import is_encrypted
@@ -46,7 +46,7 @@ def place_for(folder: Path, slug: str, moment: datetime, is_encrypted: bool) -> 
     """Return where a new archive belongs: the second one of a second is named after the next."""
     while True:
         path = folder / slug / f"{slug}-{moment.strftime(_TIME)}.tar.gz{'.age' if is_encrypted else ''}"
-        if not path.exists():
+        if not path.exists() and not any(path.parent.glob(f".{path.name}.*")):
             return path
         moment += timedelta(seconds=1)
 
@@ -59,27 +59,28 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
     :raises StateError: if there is one already.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    draft, descriptor = _draft_of(path)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             give_to_owner_of(path.parent, descriptor)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            raise StateError(f"There is {path} already; nothing was changed. Name another file, or try again.")
-        draft.replace(path)
-        _sync(path.parent)
+            if path.exists():
+                raise StateError(f"There is {path} already; nothing was changed. Name another file, or try again.")
+            draft.replace(path)  # while it is held still
+        bring_to_disk(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
+def _draft_of(path: Path) -> tuple[Path, int]:
+    """Make a draft, and return it with the descriptor by which it is held."""
+    while True:
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if hold_new(draft, descriptor):
+            return draft, descriptor
         os.close(descriptor)
 
 
@@ -94,7 +95,9 @@ def prepare_folder(folder: Path, slug: str) -> None:
         raise StateError(f"The folder {folder / slug} cannot be written to. Name another one: --to DIR.") from None
     for left in (folder / slug).glob(f".{slug}-*.tar.gz*"):
         if _NAME.fullmatch(left.name[1:].rpartition(".")[0]):
-            left.unlink(missing_ok=True)
+            with abandoned(left) as is_free:
+                if is_free:
+                    left.unlink(missing_ok=True)
 
 
 def backups_in(folder: Path, slug: str | None = None) -> list[Backup]:

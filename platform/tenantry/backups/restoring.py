@@ -6,13 +6,13 @@ next one finishes it.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from uuid import UUID
 
 from .. import __version__
 from .. import deed as deeds
@@ -20,20 +20,17 @@ from ..app import Platform
 from ..doors import check_slug
 from ..errors import StateError
 from ..files import make_private_folder, write_state_file
+from ..holding import read_deed
 from ..registry import Settings, Tenant
-from ..sqlite import DEED_FILE, DatabaseFile
+from ..sqlite import ANY_SIZE, DEED_FILE, DatabaseFile
 from .archive import check_facts, unpack
 from .contents import copy_files
-from .databases import check_database, let_nothing_out
+from .databases import bring_up_to_date, check_database, let_nothing_out
 from .drafts import draft
 from .encryption import decrypted
 from .manifest import DATABASE, STATE_FOLDERS, TABLE, Manifest
 from .refusals import BadArchive
-from .switching import finish, switch
-
-#: MiB to which a database may grow while it is brought to the newest version.
-_ANY_SIZE = 1024 * 1024
-_REPLACED = re.compile(r"(.+)-(\d{8}T\d{6})\.\d{6}Z")
+from .switching import REPLACED, finish, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def restore_replaced(platform: Platform, folder: Path) -> Restored:
     :param folder: in which that is kept.
     :raises StateError: if it is none.
     """
-    named = _REPLACED.fullmatch(folder.name)
+    named = REPLACED.fullmatch(folder.name)
     if named is None:
         raise StateError(f"{folder} is no folder in which a restore has kept what it replaced.")
     with draft(platform.registry.settings, "restore", named[1]) as work:
@@ -120,18 +117,14 @@ def _target(platform: Platform, slug: str) -> Tenant:
 def _make_ready(platform: Platform, target: Tenant, work: Path, manifest: Manifest) -> tuple[bool, bool]:
     """Make what was unpacked into a tenant's state. Return whether it got another deed, and was updated."""
     is_copy = _holder_of(target.settings, manifest.deed, target.slug) is not None
-    database = DatabaseFile.at(work / DATABASE, _ANY_SIZE)
-    with platform.databases.direct(database, "write", enforce=False) as connection:
-        was_current = platform.schema.is_current(connection)
-        connection.rollback()  # the upgrade begins by itself
-        if not was_current:
-            platform.schema.upgrade(connection)
+    was_updated = bring_up_to_date(platform, work / DATABASE)
+    with platform.databases.direct(DatabaseFile.at(work / DATABASE, ANY_SIZE), "write") as connection:
         deed = deeds.replace(connection) if is_copy else cast(deeds.Deed, deeds.read(connection)).id
         connection.commit()
     for name in STATE_FOLDERS:
         make_private_folder(work / "state" / name)
     write_state_file(work / "state" / DEED_FILE, f"{deed}\n".encode())
-    return is_copy, not was_current
+    return is_copy, was_updated
 
 
 def _check_uploads(work: Path, manifest: Manifest, named: tuple[str, ...]) -> None:
@@ -142,8 +135,8 @@ def _check_uploads(work: Path, manifest: Manifest, named: tuple[str, ...]) -> No
 
 def _check_target(target: Tenant, manifest: Manifest) -> None:
     """Look whether the slug is free, or the same tenant's: another one's data must not be replaced by mistake."""
-    present = _deed_of(target.state)
-    if target.slug != manifest.slug and present not in ("", manifest.deed):
+    present = read_deed(target.state)
+    if target.slug != manifest.slug and present is not None and present.hex != manifest.deed:
         raise StateError(
             f"'{target.slug}' is another tenant, with a database of its own. Restore '{manifest.slug}' under a slug "
             f"that is free, or remove '{target.slug}' first."
@@ -154,16 +147,9 @@ def _holder_of(settings: Settings, deed: str, but: str) -> str | None:
     """Return which other tenant has a deed. With the same one, two would accept each other's cookies."""
     folder = settings.state_dir / "tenants"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name != but and _deed_of(path) == deed:
+        if path.name != but and read_deed(path) == UUID(deed):
             return path.name
     return None
-
-
-def _deed_of(state: Path) -> str:
-    try:
-        return (state / DEED_FILE).read_text().strip().replace("-", "")
-    except OSError:
-        return ""
 
 
 def _table_in(work: Path, manifest: Manifest) -> Mapping[str, Any]:

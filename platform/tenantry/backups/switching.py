@@ -7,26 +7,25 @@ Each file or folder is moved aside, and then the new one to its place: whether t
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..closing import Task, alone_with, closing, note_of
+from ..closing import Task, closing, nobody_in, note_of
 from ..errors import StateError
-from ..files import locked, make_private_folder
+from ..files import bring_all_to_disk, make_private_folder, remove_folder
 from ..registry import Tenant
 from ..sqlite import DEED_FILE, side_files
-from .contents import copy_files, files_below, is_same
+from .contents import copy_files, is_same
 from .manifest import STATE_FOLDERS
 
 #: The command, as the note names it.
 TASK = "restore"
-#: Seconds that processes have to let go of a file that is no database any more, of which nobody can tell who has it.
-_SETTLING = 3.0
+#: Where what was replaced is kept: its tenant, and when in UTC.
+REPLACED = re.compile(r"(.+)-(\d{8}T\d{6})\.\d{6}Z")
 _PARTS = ("tenant.db", DEED_FILE, *STATE_FOLDERS)
 
 
@@ -38,9 +37,9 @@ def switch(tenant: Tenant, work: Path) -> Path | None:
     :raises StateError: if another process does not give up its database, or another command is at work on it.
     """
     ready = _ready(tenant)
-    _sync(work)
+    bring_all_to_disk(work)
     make_private_folder(ready.parent)
-    with closing(tenant.settings, tenant.slug, TASK) as task, _nobody_in(tenant):
+    with closing(tenant.settings, tenant.slug, TASK) as task, nobody_in(tenant):
         _stage_overlay(tenant, work / "overlay")
         task.reach(replaced=f"{tenant.slug}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
         work.rename(ready)
@@ -55,7 +54,7 @@ def finish(tenant: Tenant) -> bool:
     note = note_of(tenant.settings, tenant.slug)
     if note is None or note.task != TASK:
         return False
-    with closing(tenant.settings, tenant.slug, TASK) as task, _nobody_in(tenant):
+    with closing(tenant.settings, tenant.slug, TASK) as task, nobody_in(tenant):
         was_begun = _ready(tenant).exists()
         if was_begun:
             _exchange(tenant, task)
@@ -78,13 +77,6 @@ def _exchange(tenant: Tenant, task: Task) -> Path | None:
     return replaced if replaced.exists() else None
 
 
-def _sync(folder: Path) -> None:
-    """Bring files to the disk before they are moved, or a crash of the machine would leave names without content."""
-    for _, path in files_below(folder):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-
-
 def _move(new: Path, place: Path, aside: Path) -> None:
     """Put the new one in its place, and what stood there aside. What is no longer among the new ones is done."""
     if not new.exists():
@@ -97,10 +89,35 @@ def _move(new: Path, place: Path, aside: Path) -> None:
 def _stage_overlay(tenant: Tenant, overlay: Path) -> None:
     """Copy the archive's overlay beside the present one, if it is another."""
     staged = _beside(tenant, "new")
-    try:
-        shutil.rmtree(staged, ignore_errors=True)
+    with _explained(tenant):
+        remove_folder(staged)
         if overlay.is_dir() and not is_same(overlay, tenant.folder):
             copy_files(overlay, staged, mode=0o755)
+            bring_all_to_disk(staged)
+
+
+def _exchange_overlay(tenant: Tenant, replaced: Path) -> None:
+    """Exchange the overlay, which may be on another disk than the state folder, so that the old one is copied aside.
+
+    It may be a symbolic link: then the link goes, and what it leads to stays.
+    """
+    staged, old, aside = _beside(tenant, "new"), _beside(tenant, "old"), replaced / "overlay"
+    with _explained(tenant):
+        if staged.exists():
+            if os.path.lexists(tenant.folder):
+                remove_folder(old)
+                remove_folder(aside)
+                copy_files(tenant.folder, aside, mode=0o700)
+                bring_all_to_disk(aside)
+                tenant.folder.rename(old)
+            staged.rename(tenant.folder)
+        remove_folder(old)
+
+
+@contextmanager
+def _explained(tenant: Tenant) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StateError(
             f"The folder {tenant.folder} cannot be replaced ({error.strerror or error}). Run this as somebody who may "
@@ -108,34 +125,8 @@ def _stage_overlay(tenant: Tenant, overlay: Path) -> None:
         ) from None
 
 
-def _exchange_overlay(tenant: Tenant, replaced: Path) -> None:
-    """Exchange the overlay, which may be on another disk than the state folder, so that the old one is copied aside."""
-    staged, old, aside = _beside(tenant, "new"), _beside(tenant, "old"), replaced / "overlay"
-    if staged.exists():
-        if tenant.folder.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            copy_files(tenant.folder, aside, mode=0o700)
-            tenant.folder.rename(old)
-        staged.rename(tenant.folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _beside(tenant: Tenant, what: str) -> Path:
     return tenant.folder.with_name(f".{tenant.slug}.{what}")
-
-
-@contextmanager
-def _nobody_in(tenant: Tenant) -> Iterator[None]:
-    """Hold the tenant's database and its lock, so that no process uses, makes or updates it."""
-    make_private_folder(tenant.state)
-    with ExitStack() as held:
-        if tenant.database_file.exists():
-            try:
-                held.enter_context(alone_with(tenant.database_file, tenant.slug))
-            except sqlite3.DatabaseError:
-                time.sleep(_SETTLING)
-        held.enter_context(locked(tenant.state / "lock"))
-        yield
 
 
 def _ready(tenant: Tenant) -> Path:

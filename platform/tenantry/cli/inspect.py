@@ -15,11 +15,9 @@ from ..errors import ConfigError
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
 from ..registry import Registry, Tenant
+from ..secret_names import is_secret
 from ..sources import Sources
 from .output import as_json, load_registry, print_json, print_table, relative
-
-#: Configuration that is never printed.
-_SECRET = ("SECRET", "PASS", "TOKEN", "KEY", "DSN", "URI", "URL", "AUTH", "CREDENTIAL")
 
 
 @click.command()
@@ -149,9 +147,11 @@ def _details(tenant: Tenant) -> dict[str, Any]:
 
 def shown(key: str, value: Any) -> Any:
     """Return a value of a tenant's configuration, unless it is to be kept secret."""
-    if any(word in key.upper() for word in _SECRET):
+    if is_secret(key):
         return "(hidden)"
-    return {name: shown(name, each) for name, each in value.items()} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {name: shown(name, each) for name, each in value.items()}
+    return [shown("", each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _database(tenant: Tenant) -> str:

@@ -12,9 +12,10 @@ import click
 from ..app import Platform
 from ..arrival import wait_for
 from ..errors import ConfigError, TenantryError, did_you_mean
-from ..generations import Generation, state_dir_of
+from ..generations import Generation
+from ..life.making import settings_of
 from ..memory import Memory
-from ..registry import Registry, Settings
+from ..registry import Registry
 from ..taking_up import in_force
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def load_platform(context: click.Context) -> Platform:
 def tell_arrival(context: click.Context, generation: Generation) -> None:
     """Wait until every process that serves has a generation, and say so; the status is 1 where one has not."""
     file = Path(context.obj).absolute()
-    arrival = wait_for(Settings(file=file, state_dir=state_dir_of(file)), generation)
+    arrival = wait_for(settings_of(file), generation)
     click.echo(str(arrival), err=bool(arrival.behind))
     if arrival.behind:
         context.exit(1)

@@ -11,13 +11,16 @@ from typing import Any
 
 import click
 
-from ..closing import closed_slugs, note_of
+from ..closing import Note, closed_slugs, note_of
 from ..errors import ConfigError
 from ..following import kept_in_words, pending_in_words
 from ..generations import Generation, Generations, Rejection, state_dir_of
+from ..life.making import settings_of
 from ..presence import Report, reports
-from ..registry import Settings
 from .output import as_json, print_json, print_table
+
+#: What is told of a command at work on a tenant; what it was asked for may be secret.
+_TOLD = ("task", "since", "pid")
 
 
 @click.command()
@@ -30,9 +33,9 @@ def status(context: click.Context, as_json: bool) -> None:
     """
     file = Path(context.obj).absolute()
     generations = Generations(state_dir_of(file), file)
-    settings = Settings(file=file, state_dir=generations.folder.parent)
+    settings = settings_of(file)
     current, refused, processes = generations.current(), generations.rejection(), reports(settings)
-    closed = {slug: note.task for slug in sorted(closed_slugs(settings)) if (note := note_of(settings, slug))}
+    closed = {slug: note for slug in sorted(closed_slugs(settings)) if (note := note_of(settings, slug))}
     if as_json:
         print_json(_as_data(current, refused, processes, closed))
     else:
@@ -45,18 +48,18 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 def _as_data(
-    current: Generation | None, refused: Rejection | None, processes: list[Report], closed: dict[str, str]
+    current: Generation | None, refused: Rejection | None, processes: list[Report], closed: dict[str, Note]
 ) -> dict[str, Any]:
     return {
         "generation": asdict(current) if current else None,
         "refused": asdict(refused) if refused else None,
         "processes": [asdict(report) for report in processes],
-        "closed": closed,
+        "closed": {slug: {key: getattr(note, key) for key in _TOLD} for slug, note in closed.items()},
     }
 
 
 def _paragraphs(
-    current: Generation | None, refused: Rejection | None, processes: list[Report], closed: dict[str, str]
+    current: Generation | None, refused: Rejection | None, processes: list[Report], closed: dict[str, Note]
 ) -> Iterator[str]:
     if current:
         yield f"Generation {current.number} is in force, since {moment(current.since)}."
@@ -70,8 +73,11 @@ def _paragraphs(
         yield f"Refused at {moment(refused.at)}, and not mended yet. {ConfigError(refused.problems)}"
     for keys in {report.pending for report in processes if report.pending}:
         yield pending_in_words(keys)
-    for slug, task in closed.items():
-        yield f"'{slug}' is closed by 'tenantry {task}'. Where that no longer runs, run it again: it goes on."
+    for slug, note in closed.items():
+        yield (
+            f"'{slug}' is closed by 'tenantry {note.task}' (process {note.pid}) since {moment(note.since)}. Where that "
+            "no longer runs, run it again: it goes on."
+        )
     if not processes:
         yield "No process serves it."
 

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
 from ..app import Platform
-from ..backups.contents import copy_files, files_below
+from ..backups.contents import copy_files, files_below, rename_views
+from ..backups.databases import bring_up_to_date
 from ..backups.drafts import draft
 from ..backups.taking import copy_tenant
 from ..closing import Task
 from ..editing import Editor
 from ..errors import StateError
-from ..files import write_state_file
+from ..files import bring_all_to_disk, remove_folder, write_state_file
 from ..generations import Generation
 from ..neutralising import neutralise
 from ..registry import Tenant
-from ..sqlite import DEED_FILE, DatabaseFile
+from ..secret_names import take_out_secrets
+from ..sqlite import DEED_FILE
 from .making import make
-from .places import remove_folder
-from .renaming import rename_views
 
 #: The command, as its note names it.
 TASK = "clone"
-#: Configuration that a copy does not get: with it, it could act as the tenant elsewhere.
-_SECRET = ("SECRET", "PASS", "TOKEN", "KEY", "CREDENTIAL", "DSN", "SALT")
 #: Keys that are about the tenant's place in the world.
 _OF_ITS_OWN = ("title", "path", "hosts", "partners", "status", "cors_origins")
-_ANY_SIZE = 1024 * 1024  # MiB
 
 
 def clone(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
@@ -68,9 +64,7 @@ def cloned_table(editor: Editor, source: str, slug: str, own: Mapping[str, Any])
     for key in _OF_ITS_OWN:
         table.pop(key, None)
     config = table.setdefault("config", tomlkit.table())
-    left_out = [key for key in config if _is_secret(key)]
-    for key in left_out:
-        del config[key]
+    left_out = take_out_secrets(config)  # with them it could act as the tenant elsewhere
     config["MAIL_SERVER"] = ""
     made = tomlkit.document()
     made["tenants"] = tomlkit.table(is_super_table=True)
@@ -80,44 +74,31 @@ def cloned_table(editor: Editor, source: str, slug: str, own: Mapping[str, Any])
     return tomlkit.dumps(made), left_out
 
 
-def _is_secret(key: str) -> bool:
-    return any(word in key.upper() for word in _SECRET)
-
-
 def _copy(platform: Platform, source: Tenant, copy: Tenant, work: Path, *, anonymise: bool) -> None:
     """Copy a tenant beside the place of the copy, and move it there whole, its database last."""
     if not source.database_file.exists():
         raise StateError(f"'{source.slug}' has no database yet, so there is nothing to clone.")
     copy_tenant(source, work)
     state = work / "state"
-    deed = _make_harmless(platform, state / copy.database_file.name, anonymise)
+    bring_up_to_date(platform, state / copy.database_file.name)
+    deed = neutralise(platform, state / copy.database_file.name, anonymise=anonymise)
     write_state_file(state / DEED_FILE, f"{deed}\n".encode())
-    _settle(path for _, path in files_below(state))
+    _part_from_source(state)
+    bring_all_to_disk(state)
     _copy_overlay(work / "overlay", copy)
     remove_folder(copy.state)
     copy.state.parent.mkdir(mode=0o700, exist_ok=True)
     state.rename(copy.state)
 
 
-def _make_harmless(platform: Platform, file: Path, anonymise: bool) -> Any:
-    with platform.databases.direct(DatabaseFile.at(file, _ANY_SIZE), "write", enforce=False) as connection:
-        is_current = platform.schema.is_current(connection)
-        connection.rollback()  # the upgrade begins by itself
-        if not is_current:
-            platform.schema.upgrade(connection)
-    return neutralise(platform, file, anonymise=anonymise)
-
-
-def _settle(files: Iterable[Path]) -> None:
-    """Bring files to the disk, and make a second name of a file of the source's, as of uploads, a file of its own."""
-    for path in files:
+def _part_from_source(folder: Path) -> None:
+    """Make a second name of a file of the source's, as uploads have, a file of its own."""
+    for _, path in files_below(folder):
         if path.stat().st_nlink > 1:
             own = path.with_name(f".{path.name}.own")
             shutil.copyfile(path, own)
             own.chmod(0o600)
             own.replace(path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def _copy_overlay(overlay: Path, copy: Tenant) -> None:
@@ -128,6 +109,7 @@ def _copy_overlay(overlay: Path, copy: Tenant) -> None:
         remove_folder(ready)
         remove_folder(copy.folder)  # of a run that was cut short
         copy_files(overlay, ready, mode=0o755)
+        bring_all_to_disk(ready)
         ready.rename(copy.folder)
     except OSError as error:
         raise StateError(f"The folder {copy.folder} cannot be made ({error.strerror}).") from None

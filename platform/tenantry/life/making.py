@@ -15,9 +15,10 @@ from ..closing import Task, closing, note_of
 from ..doors import check_slug
 from ..editing import editing
 from ..errors import StateError, TenantClosed
+from ..files import remove_folder
 from ..generations import Generation, state_dir_of
 from ..registry import Registry, Settings, Tenant
-from .places import has_content, remove_folder, remove_state
+from .places import has_content, remove_state
 
 #: Makes what a tenant needs, in steps that can be taken again.
 Equip = Callable[[Platform, Task], None]

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from ..closing import alone_with
+from ..backups.switching import REPLACED
 from ..errors import StateError
-from ..files import locked
+from ..files import remove_folder
+from ..holding import deed_file, read_deed
 from ..registry import Settings, Tenant
-from ..sqlite import DEED_FILE
 
 #: What stays of a tenant that is gone: the lock by which it was provisioned.
 _NOTHING = {"lock"}
-_REPLACED = re.compile(r"(.+)-\d{8}T\d{6}\.\d{6}Z")
 
 
 def has_content(folder: Path) -> bool:
     """Whether there is something in a folder, or a file in its place."""
     return folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= _NOTHING)
-
-
-@contextmanager
-def nobody_in(tenant: Tenant) -> Iterator[None]:
-    """Hold a tenant's database and its lock, so that no other process uses, makes or updates it.
-
-    :raises StateError: if another process does not give it up.
-    """
-    with ExitStack() as held:
-        if tenant.database_file.exists():
-            held.enter_context(alone_with(tenant.database_file, tenant.slug))
-            held.enter_context(locked(tenant.state / "lock"))
-        yield
 
 
 def mails_of(tenant: Tenant) -> Path:
@@ -51,10 +34,9 @@ def remove_state(tenant: Tenant) -> None:
     :raises StateError: if something cannot be removed.
     """
     try:
-        deed = tenant.state / DEED_FILE
-        if deed.exists():
-            claim_of(tenant.settings, deed.read_text()).unlink(missing_ok=True)
-        deed.unlink(missing_ok=True)
+        if (deed := read_deed(tenant.state)) is not None:
+            claim_of(tenant.settings, deed).unlink(missing_ok=True)
+        deed_file(tenant).unlink(missing_ok=True)
         tenant.database_file.unlink(missing_ok=True)
         remove_folder(tenant.state)
     except OSError as error:
@@ -77,32 +59,14 @@ def _not_removed(error: OSError) -> StateError:
     return StateError(f"{error.filename} cannot be removed ({error.strerror}). Run this again once it can.")
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it; of a symbolic link, the link.
-
-    :raises OSError: if it cannot be removed.
-    """
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
-
-
-def claim_of(settings: Settings, deed: str) -> Path:
-    """Return the file that says whose a deed is.
-
-    :param deed: as a tenant's copy of it has it.
-    """
-    try:
-        name = UUID(deed.strip()).hex
-    except ValueError:
-        name = "none"
-    return settings.state_dir / "deeds" / name
+def claim_of(settings: Settings, deed: UUID) -> Path:
+    """Return the file that says whose a deed is."""
+    return settings.state_dir / "deeds" / deed.hex
 
 
 def _replaced(tenant: Tenant) -> Iterator[Path]:
     """Yield what restores have kept of a tenant."""
     for path in (tenant.settings.state_dir / "replaced").glob(f"{tenant.slug}-*"):
-        found = _REPLACED.fullmatch(path.name)
+        found = REPLACED.fullmatch(path.name)
         if found is not None and found[1] == tenant.slug:
             yield path

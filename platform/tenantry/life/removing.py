@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ..backups import back_up, default_folder
 from ..backups.keeping import place_for
-from ..closing import closing, note_of
+from ..closing import closing, nobody_in, note_of
 from ..editing import editing
 from ..errors import StateError
 from ..generations import Generation
+from ..holding import deed_file
 from ..registry import Tenant
-from ..sqlite import DEED_FILE
 from .making import settings_of
-from .places import nobody_in, remove_state, remove_traces
+from .places import remove_state, remove_traces
 from .renaming import replace_elsewhere
 
 #: The command, as its note names it.
@@ -81,7 +81,7 @@ def _back_up(file: Path, tenant: Tenant) -> Path | None:
     """Take the last backup, unless there never was a database."""
     with editing(file) as editor:
         table = tomllib.loads(editor.table(tenant.slug))["tenants"][tenant.slug]
-    if not tenant.database_file.exists() and not (tenant.state / DEED_FILE).exists():
+    if not tenant.database_file.exists() and not deed_file(tenant).exists():
         return None
     folder = default_folder(tenant.settings)
     while place_for(folder, tenant.slug, datetime.now(UTC), is_encrypted=False).exists():

@@ -9,16 +9,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..closing import Task, back_to_wal, closing, note_of
+from ..backups.contents import rename_views
+from ..closing import Task, back_to_wal, closing, nobody_in, note_of
 from ..doors import check_slug
 from ..editing import PLATFORM, Editor, editing
 from ..errors import StateError
-from ..files import make_private_folder, write_state_file
+from ..files import make_private_folder, remove_folder, write_state_file
 from ..generations import Generation
+from ..holding import read_deed
 from ..registry import Settings, Tenant
-from ..sqlite import DEED_FILE, FORMER_FILE
+from ..sqlite import FORMER_FILE
 from .making import settings_of
-from .places import claim_of, has_content, mails_of, nobody_in, remove_folder
+from .places import claim_of, has_content, mails_of
 
 #: The command, as its note names it.
 TASK = "rename"
@@ -53,14 +55,6 @@ def rename(file: Path, slug: str, new: str, path: str | None = None) -> Generati
         if named.database_file.exists():
             back_to_wal(named.database_file)
     return generation
-
-
-def rename_views(table: Any, slug: str, new: str) -> None:
-    """In a tenant's table, let import strings name its folder as it is called now."""
-    overrides, prefix = table.get("overrides", {}), f"tenants.{slug}."
-    for endpoint, view in list(overrides.items()):
-        if isinstance(view, str) and view.startswith(prefix):
-            overrides[endpoint] = f"tenants.{new}.{view.removeprefix(prefix)}"
 
 
 def _check(file: Path, settings: Settings, slug: str, new: str, path: str | None) -> None:
@@ -138,6 +132,16 @@ def _move(old: Tenant, named: Tenant) -> None:
 
 
 def _move_back(old: Tenant, named: Tenant) -> None:
+    """Undo what was moved.
+
+    :raises StateError: if something is at both places, as then nobody but a person can tell which one is the tenant's.
+    """
+    for source, target in _pairs(old, named):
+        if has_content(source) and has_content(target):
+            raise StateError(
+                f"There is {source} and {target}; expected only one of them, the one that was '{old.slug}' all along. "
+                f"Move the other one away, then run this again: tenantry rename {old.slug} {named.slug}"
+            )
     for source, target in reversed(_pairs(old, named)):
         if not has_content(source):
             _move_one(target, source)
@@ -145,9 +149,9 @@ def _move_back(old: Tenant, named: Tenant) -> None:
 
 
 def _move_one(source: Path, target: Path) -> None:
-    if not source.exists():
-        return
     try:
+        if not (has_content(source) or source.is_symlink()):
+            return remove_folder(source)  # a lock alone need not stay
         if target.is_dir() and not has_content(target):
             remove_folder(target)
         os.rename(source, target)
@@ -166,9 +170,8 @@ def _note_former(old: Tenant) -> None:
 
 def _claim(tenant: Tenant) -> None:
     """Write down whose the deed is now, by which jobs that wait find the tenant."""
-    deed = tenant.state / DEED_FILE
-    if deed.exists():
-        claim = claim_of(tenant.settings, deed.read_text())
+    if (deed := read_deed(tenant.state)) is not None:
+        claim = claim_of(tenant.settings, deed)
         make_private_folder(claim.parent)
         write_state_file(claim, f"{tenant.slug}\n".encode())
 
