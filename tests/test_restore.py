@@ -392,6 +392,27 @@ HOSTILE |= {
     "an index of words for the log-ins": with_database(NO_LOGINS, "CREATE VIRTUAL TABLE tenantry_login USING fts5(id)"),
     "no log-ins": with_database(NO_LOGINS),
 }
+IGNORE = "BEFORE DELETE ON tenantry_login BEGIN SELECT RAISE(IGNORE); END"
+HOSTILE |= {
+    "a trigger that keeps log-ins": with_database(f"CREATE TRIGGER t {IGNORE}"),
+    "a trigger by the name of one of ours": with_database(
+        "DROP TRIGGER page_search_delete", f"CREATE TRIGGER page_search_delete {IGNORE}"
+    ),
+    "a trigger said to be an index": with_database(
+        f"CREATE TRIGGER t {IGNORE}",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET type = 'index' WHERE name = 't'",
+    ),
+    "a trigger that makes an account": with_database(
+        "CREATE TRIGGER t AFTER UPDATE ON alembic_version BEGIN UPDATE tenantry_user SET email = 'me@example.com'; END"
+    ),
+    "a trigger with a function that none knows": with_database(
+        "CREATE TRIGGER t BEFORE UPDATE ON tenantry_deed BEGIN SELECT unheard_of(); END",
+    ),
+    "a view": with_database("CREATE VIEW v AS SELECT 1"),
+    "a view of escapes": with_database("CREATE VIEW \"\x1b[2J\" AS SELECT '\x1b[2J'"),
+    "another index of words": with_database("CREATE VIRTUAL TABLE evil USING fts5(a)"),
+}
 
 
 def replaced_member(manifest: dict[str, Any], members: dict[str, Any], name: str, body: bytes) -> None:
