@@ -358,6 +358,19 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_sound(
     assert leftovers(platform) == []
 
 
+@pytest.mark.parametrize("name", ["a\\b", "a\nb", "a\x1b[2J"])
+def test_what_could_not_be_restored_is_not_backed_up(platform: Platform, run: Callable[..., Result], name: str) -> None:
+    """Neither where it cannot be read back, as it is encrypted or goes to a pipe."""
+    fill(platform, "ada")
+    (platform.registry["acme"].folder / name).touch()
+    for to in ((), ("--to", "-")):
+        made = run("backup", "create", "acme", *to)
+        assert made.exit_code == 1, made.output
+        assert "which has no place in an archive" in made.output
+        assert "\x1b" not in made.output
+    assert leftovers(platform) == []
+
+
 def test_all_goes_past_failures(platform: Platform, run: Callable[..., Result]) -> None:
     for slug in ("acme", "globex"):
         platform.tenant_app(slug)

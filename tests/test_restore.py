@@ -25,6 +25,9 @@ from click.testing import Result
 from sqlalchemy import select
 
 from tenantry import Platform, db
+from tenantry.backups import archive as archives
+from tenantry.backups.databases import check_programs, copy_database, let_nothing_out
+from tenantry.backups.refusals import BadArchive
 from tenantry.closing import alone_with, closed_slugs
 from tenantry.mail.outbox import Outbox
 from tenantry.testing import client_of, make_platform
@@ -354,6 +357,103 @@ HOSTILE: dict[str, Change] = {
 }
 
 
+HOSTILE |= {
+    f"a file called {name!r}": added(name)
+    for name in (
+        "overlay/" + "n" * 300,
+        "overlay/" + "\N{SNOWMAN}" * 100,
+        "overlay/" + "n/" * 70 + "n",
+        "overlay/" + "/".join(["n" * 250] * 9),
+        "overlay/a\\b",
+        "overlay/a\nb",
+        "overlay/a\x1b[2Jb",
+        "overlay/a\u2028b",
+        "overlay/../a",
+        "state/uploads/" + "0" * 32 + "/a",
+        "state/uploads/evil.html",
+    )
+}
+HOSTILE |= {
+    f"{key} {value!r}": edited(**{key: value})
+    for key, values in {
+        "created_at": ["\x1b]0;evil\x07", "now", "", "2026-13-41T00:00:00Z", "2026-05-31T22:00:00Z\n", 1],
+        "slug": ["\x1b[2J", "acme\n", ""],
+        "tenantry": ["\x1b[31m0.1", "", "0.1\n", "9" * 70],
+        "schema": [["\x1b[2J"], [""], ["a b"], [None], 1],
+        "missing": [["\x1b[2J"], ["../x"], [""]],
+        "format": [0, -1, True, 1.0, "\x1b[2J", float("inf"), None],
+        "deed": ["\x1b[2J", 7, None],
+    }.items()
+    for value in values
+}
+HOSTILE |= {
+    "a file that is a folder too": lambda manifest, members: (
+        [added(name)(manifest, members) for name in ("overlay/a", "overlay/a/b")] and None
+    ),
+    "a folder that is a file too": lambda manifest, members: (
+        [added(name)(manifest, members) for name in ("overlay/a/b/c", "overlay/a")] and None
+    ),
+    "half a character in a name": lambda manifest, members: manifest["members"].append(
+        {"name": "overlay/\ud800", "size": 0, "sha256": "0" * 64}
+    ),
+    "a boundless size": lambda manifest, members: manifest["members"].append(
+        {"name": "overlay/a", "size": float("inf"), "sha256": "0" * 64}
+    ),
+    "more than it has": lambda manifest, members: manifest["members"][0].update(
+        size=manifest["members"][0]["size"] + 1
+    ),
+    "less than it has": lambda manifest, members: manifest["members"][0].update(size=1),
+    "a checksum in capitals": lambda manifest, members: manifest["members"][0].update(
+        sha256=manifest["members"][0]["sha256"].upper() + " "
+    ),
+}
+
+
+def with_database(*statements: str) -> Change:
+    """Another database, changed by statements, with checksums that fit."""
+
+    def change(manifest: dict[str, Any], members: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        copy.deserialize(members["state/tenant.db"][1])
+        for statement in statements:
+            copy.execute(statement)
+        replaced_member(manifest, members, "state/tenant.db", bytes(copy.serialize()))
+
+    return change
+
+
+NO_LOGINS = "DROP TABLE tenantry_login"
+HOSTILE |= {
+    "a view for the log-ins": with_database(NO_LOGINS, "CREATE VIEW tenantry_login AS SELECT 1 AS id"),
+    "a view for the deed": with_database(
+        "ALTER TABLE tenantry_deed RENAME TO kept", "CREATE VIEW tenantry_deed AS SELECT id FROM kept"
+    ),
+    "an index of words for the log-ins": with_database(NO_LOGINS, "CREATE VIRTUAL TABLE tenantry_login USING fts5(id)"),
+    "no log-ins": with_database(NO_LOGINS),
+}
+IGNORE = "BEFORE DELETE ON tenantry_login BEGIN SELECT RAISE(IGNORE); END"
+HOSTILE |= {
+    "a trigger that keeps log-ins": with_database(f"CREATE TRIGGER t {IGNORE}"),
+    "a trigger by the name of one of ours": with_database(
+        "DROP TRIGGER page_search_delete", f"CREATE TRIGGER page_search_delete {IGNORE}"
+    ),
+    "a trigger said to be an index": with_database(
+        f"CREATE TRIGGER t {IGNORE}",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET type = 'index' WHERE name = 't'",
+    ),
+    "a trigger that makes an account": with_database(
+        "CREATE TRIGGER t AFTER UPDATE ON alembic_version BEGIN UPDATE tenantry_user SET email = 'me@example.com'; END"
+    ),
+    "a trigger with a function that none knows": with_database(
+        "CREATE TRIGGER t BEFORE UPDATE ON tenantry_deed BEGIN SELECT unheard_of(); END",
+    ),
+    "a view": with_database("CREATE VIEW v AS SELECT 1"),
+    "a view of escapes": with_database("CREATE VIEW \"\x1b[2J\" AS SELECT '\x1b[2J'"),
+    "another index of words": with_database("CREATE VIRTUAL TABLE evil USING fts5(a)"),
+}
+
+
 def replaced_member(manifest: dict[str, Any], members: dict[str, Any], name: str, body: bytes) -> None:
     info, _ = members[name]
     info.size = len(body)
@@ -374,9 +474,63 @@ def test_archives_of_hostile_people(platform: Platform, run: Callable[..., Resul
         assert done.exit_code == 1, name
         assert isinstance(done.exception, SystemExit), (name, done.exception)
         assert done.output.startswith("Error: The archive "), (name, done.output)
+        assert done.output.removesuffix("\n").isprintable(), (name, done.output)
         assert content(platform) == before, name
         assert leftovers(platform) == [], name
     assert {path for path in tmp_path.rglob("*") if "replaced" not in path.parts} == before_files
+
+
+@pytest.mark.parametrize("spare", [1, 64], ids=["a mebibyte less", "a margin less"])
+def test_what_fills_the_disk_is_refused_before_it_is_written(
+    platform: Platform, run: Callable[..., Result], tmp_path: Path, spare: int
+) -> None:
+    fill(platform, "ada")
+    whole = (tmp_path / archive_of(run)).read_bytes()
+    size = shutil.disk_usage(tmp_path).free - spare * 1024 * 1024
+
+    def change(manifest: dict[str, Any], members: dict[str, Any]) -> None:
+        manifest["members"].append({"name": "overlay/huge", "size": size, "sha256": "0" * 64})
+
+    done = run("restore", "-", input=rebuilt(whole, change))
+    assert (done.exit_code, "has room for" in done.output) == (1, True), done.output
+    assert leftovers(platform) == []
+
+
+def test_what_is_packed_too_tight_is_not_unpacked(
+    platform: Platform, run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checksum fits, so that nothing else is wrong with it. A smaller one is restored, as an emptied database is."""
+    fill(platform, "ada")
+    whole = (tmp_path / archive_of(run)).read_bytes()
+    bomb = rebuilt(whole, added("overlay/zeros", bytes(32 * 1024 * 1024)))
+    monkeypatch.setattr(archives, "_LET_BE", 1024 * 1024)
+    done = run("restore", "-", input=bomb)
+    assert (done.exit_code, "it is packed to less than one in 200" in done.output) == (1, True), done.output
+    assert leftovers(platform) == []
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert run("restore", "-", input=bomb).exit_code == 0
+
+
+def test_log_ins_that_stay_are_noticed(platform: Platform, run: Callable[..., Result], tmp_path: Path) -> None:
+    client = client_of(platform, "acme")
+    client.log_in("ada")
+    archive_of(run)
+    file = platform.registry["acme"].database_file
+    copy = tmp_path / "copy.db"
+    for does, said in (("RAISE(IGNORE)", "keeps log-ins"), ("unheard_of()", "cannot be ended")):
+        copy_database(file, copy)
+        connection = sqlite3.connect(copy)
+        connection.execute(f"CREATE TRIGGER t BEFORE DELETE ON tenantry_login BEGIN SELECT {does}; END")
+        connection.close()
+        with pytest.raises(BadArchive, match=said):
+            let_nothing_out(copy)
+        with pytest.raises(BadArchive, match="'t', which no migration here makes"):
+            check_programs(copy, platform.schema)
+        copy.unlink()
+    copy_database(file, copy)
+    check_programs(copy, platform.schema)
+    let_nothing_out(copy)
 
 
 @pytest.mark.parametrize(

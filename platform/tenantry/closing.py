@@ -201,7 +201,8 @@ def _take_over(file: Path, slug: str, deadline: float) -> sqlite3.Connection:
         try:
             if connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):
                 connection.execute("BEGIN EXCLUSIVE")
-                return connection
+                if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+                    return connection  # and nobody has set it back in between
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 connection.close()

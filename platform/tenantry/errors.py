@@ -138,6 +138,8 @@ class TenantClosed(TenantryError):
         self.task = task
 
     def __str__(self) -> str:
+        if not self.task:
+            return f"'{self.slug}' is being changed just now, and is looked for again in a moment."
         return (
             f"'{self.slug}' is closed, as 'tenantry {self.task}' is at work on it or was cut short. If it no longer "
             "runs, run it once more, and it finishes what it began."

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast
 from . import db
 from . import deed as deeds
 from .closing import back_to_wal, held_open
-from .errors import NotProvisioned, SchemaBehind, StateError
+from .errors import NotProvisioned, SchemaBehind, StateError, TenantClosed
 from .files import locked, make_private_folder, write_state_file
+from .generations import Generations
 from .holding import database_of, deed_file, read_deed
 from .sqlite import ANY_SIZE, FORMER_FILE, DatabaseFile, create_file, side_files
 from .updating import update_database
@@ -119,9 +120,24 @@ def create_database(platform: Platform, tenant: Tenant) -> bool:
     return True
 
 
+def _check_newest(platform: Platform, tenant: Tenant) -> None:
+    """Look whether this process has the configuration that is in force: by an older one it would begin a tenant anew
+    that was renamed or removed a moment ago.
+
+    :raises TenantClosed: if it has not, which it will in a moment.
+    """
+    if not platform.generation:  # a command, which has just read the files
+        return
+    current = Generations(tenant.settings.state_dir, tenant.settings.file).current()
+    is_newest = current is None or current.number == platform.generation
+    if not is_newest or tenant.slug not in platform.registry:
+        raise TenantClosed(tenant.slug, "")
+
+
 def _create(platform: Platform, tenant: Tenant) -> None:
     file = tenant.database_file
     platform.keys.check_there()
+    _check_newest(platform, tenant)
     if deed_file(tenant).exists():
         raise StateError(f"The database {file} is gone, and the tenant had one. {_REMEDY.format(file=file)}")
     for left in [*file.parent.glob("draft-*"), *side_files(file)]:  # by a run that was cut short, or an old database

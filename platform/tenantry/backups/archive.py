@@ -32,6 +32,11 @@ _CHUNK = 1024 * 1024
 _MOST_AT_ONCE = 4 * 1024 * 1024
 #: gzip's: above it databases get smaller by 3 in 100, in a third more time; and pictures are compressed already.
 _LEVEL = 4
+#: How many times its packed size an archive may have unpacked, once that is above so many bytes. gzip comes to 1,000
+#: with zeros alone. A database that was emptied is full of them, so what is smaller is let be.
+_TIGHTEST, _LET_BE = 200, 1024 * 1024 * 1024
+#: Bytes that are left free for others on a disk, but no more than one in twenty of it.
+_SPARE = 256 * 1024 * 1024
 
 
 def write(stream: BinaryIO, manifest: Manifest, files: Mapping[str, Path]) -> None:
@@ -39,7 +44,9 @@ def write(stream: BinaryIO, manifest: Manifest, files: Mapping[str, Path]) -> No
 
     :param files: the name of each member to where it is.
     :raises StateError: if a file is no longer what the manifest says.
+    :raises BadArchive: if it could not be restored, e.g. as a file's name is too strange.
     """
+    manifest.check()
     with (
         gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
@@ -74,6 +81,7 @@ def unpack(stream: BinaryIO, folder: Path, wanted: Callable[[str], bool] = lambd
 
     :param wanted: which members are written; the others are only looked at.
     :raises BadArchive: if anything is not as its manifest says.
+    :raises StateError: if there is no room for it.
     """
     with _opened(stream) as (packed, tar):
         manifest = _manifest_in(tar)
@@ -116,14 +124,17 @@ def check_facts(manifest: Manifest, deed: str, schema: tuple[str, ...]) -> None:
 
 @contextmanager
 def _opened(stream: BinaryIO) -> Iterator[tuple[gzip.GzipFile, tarfile.TarFile]]:
+    counted = _Counted(stream)
     try:
         with (
-            gzip.GzipFile(fileobj=stream, mode="rb") as packed,
-            tarfile.open(fileobj=cast(IO[bytes], _Steps(packed)), mode="r:") as tar,
+            gzip.GzipFile(fileobj=cast(IO[bytes], counted), mode="rb") as packed,
+            tarfile.open(fileobj=cast(IO[bytes], _Steps(packed, counted)), mode="r:") as tar,
         ):
             yield packed, tar
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, UnicodeError) as error:
         raise BadArchive(f"it is damaged, cut short, or none of Tenantry's ({error})") from None
+    except OSError as error:
+        raise StateError(f"The archive cannot be unpacked: {error.strerror or error}.") from None
 
 
 def _manifest_in(tar: tarfile.TarFile) -> Manifest:
@@ -177,9 +188,10 @@ def _chunks(tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
 
 
 def _check_room(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise StateError(f"The archive takes {size:,} bytes unpacked, and {folder} has room for {free:,}.")
+    disk = shutil.disk_usage(folder)
+    room = max(0, disk.free - min(_SPARE, disk.total // 20))
+    if size > room:
+        raise StateError(f"The archive takes {size:,} bytes unpacked, and {folder} has room for {room:,}.")
 
 
 def _read_to_end(packed: gzip.GzipFile) -> None:
@@ -204,16 +216,31 @@ class _Hashing:
         return chunk
 
 
-class _Steps:
-    """A compressed file of which no more is read at once than there is memory for."""
+class _Counted:
+    """A stream of which it is known how much was read."""
 
-    def __init__(self, packed: gzip.GzipFile) -> None:
-        self._packed = packed
+    def __init__(self, stream: BinaryIO) -> None:
+        self.count = 0
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self.count += len(chunk)
+        return chunk
+
+
+class _Steps:
+    """A compressed file of which no more is read at once than there is memory for, and that is not packed too tight."""
+
+    def __init__(self, packed: gzip.GzipFile, counted: _Counted) -> None:
+        self._packed, self._counted = packed, counted
         self.tell = packed.tell
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MOST_AT_ONCE:
             raise BadArchive("a header in it claims to be of a size that none has")
+        if self.tell() > max(_LET_BE, _TIGHTEST * self._counted.count):
+            raise BadArchive(f"it is packed to less than one in {_TIGHTEST}, which no tenant's data are")
         return self._packed.read(size)
 
     def seek(self, offset: int) -> int:

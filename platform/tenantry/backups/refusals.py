@@ -9,8 +9,9 @@ class BadArchive(TenantryError):
     """An archive of a backup is damaged, or is none. Nothing of it is used."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        # It may quote what stands in the archive, and a terminal obeys what is not printable.
+        self.reason = "".join(each if each.isprintable() else repr(each)[1:-1] for each in reason)
+        super().__init__(self.reason)
 
     def __str__(self) -> str:
         return f"The archive is refused: {self.reason}."

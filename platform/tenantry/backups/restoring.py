@@ -25,7 +25,7 @@ from ..registry import Settings, Tenant
 from ..sqlite import ANY_SIZE, DEED_FILE, DatabaseFile
 from .archive import check_facts, unpack
 from .contents import copy_files
-from .databases import bring_up_to_date, check_database, let_nothing_out
+from .databases import bring_up_to_date, check_database, check_programs, let_nothing_out
 from .drafts import draft
 from .encryption import decrypted
 from .manifest import DATABASE, STATE_FOLDERS, TABLE, Manifest
@@ -101,6 +101,7 @@ def _restore(platform: Platform, work: Path, manifest: Manifest, slug: str | Non
     _check_target(target, manifest)
     platform.schema.check_known(facts.schema)
     if not as_it_was:
+        check_programs(work / DATABASE, platform.schema)
         let_nothing_out(work / DATABASE)
     is_copy, was_updated = _make_ready(platform, target, work, manifest)
     return Restored(target.slug, manifest, switch(target, work), is_copy, was_updated, table)
