@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .errors import StateError, TenantClosed
+from .errors import Held, StateError, TenantClosed
 from .files import locked, make_private_folder, write_state_file
 from .holding import held
 from .registry import Settings, Tenant
@@ -82,8 +82,7 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
     """
     folder = _folder(settings)
     make_private_folder(folder)
-    make_private_folder(settings.state_dir / "locks")
-    with locked(settings.state_dir / "locks" / slug):
+    with _alone(settings, slug):
         before = note_of(settings, slug)
         if before and before.task != task:
             raise TenantClosed(slug, before.task)
@@ -100,6 +99,31 @@ def closing(settings: Settings, slug: str, task: str, **details: Any) -> Iterato
             _OURS.discard(folder / slug)
             if not work.keep:
                 (folder / slug).unlink(missing_ok=True)
+
+
+def check_nobody_at_work(settings: Settings, slug: str) -> None:
+    """Look whether another command is at work on a tenant just now.
+
+    :raises StateError: if one is.
+    """
+    if (settings.state_dir / "locks" / slug).exists():
+        with _alone(settings, slug, seconds=0):
+            pass
+
+
+@contextmanager
+def _alone(settings: Settings, slug: str, seconds: float = 5.0) -> Iterator[None]:
+    make_private_folder(settings.state_dir / "locks")
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(settings.state_dir / "locks" / slug, seconds))
+        except Held:
+            note = note_of(settings, slug)
+            command = f"'tenantry {note.task}'" if note else "Another command"
+            raise Held(
+                f"{command} is at work on '{slug}' just now. Wait for its end, and look what is left to do."
+            ) from None
+        yield
 
 
 def note_of(settings: Settings, slug: str) -> Note | None:

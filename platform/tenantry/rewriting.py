@@ -40,7 +40,7 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
     try:
         for name, text in texts.items():
             _clear_drafts(paths[name].resolve())
-            replace_file(paths[name], text.encode())
+            replace_file(paths[name], text.encode(), like=generations.file)
         found = decide(generations, sources, memory, check, forced=True)
         if isinstance(found, Rejection):
             raise ConfigError(found.problems)
@@ -136,10 +136,11 @@ def _set_aside(path: Path) -> None:
         replace_file(path.with_name(path.name + ASIDE), path.read_bytes())
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, like: Path | None = None) -> None:
     """Replace a file of the operator's in one step, with the mode and owner that it has; of a symbolic link, the file
     that it leads to.
 
+    :param like: a file whose mode it gets where it is new; without one it is private.
     :raises StateError: if it cannot be written.
     """
     target = path.resolve()
@@ -149,8 +150,8 @@ def replace_file(path: Path, content: bytes) -> None:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                if target.exists():
-                    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+                if model := next((each for each in (target, like) if each and each.exists()), None):
+                    os.fchmod(descriptor, stat.S_IMODE(model.stat().st_mode))
                 if os.geteuid() == 0:
                     os.fchown(descriptor, status.st_uid, status.st_gid)
                 file.write(content)

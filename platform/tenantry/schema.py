@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -50,6 +51,12 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _title(value: str) -> str:
+    if not value.strip() or any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in value):
+        raise ValueError(f"{value!r} is no title; expected one line of text, without control characters")
+    return value
 
 
 def _database(value: str) -> str:
@@ -198,7 +205,7 @@ class PlatformTable(_Table):
 class TenantTable(_Table):
     """One tenant. Every key may also stand in [defaults]."""
 
-    title: str = Field(default="", min_length=1, max_length=200)
+    title: Annotated[str, AfterValidator(_title)] = Field(default="", min_length=1, max_length=200)
     """Name of the tenant as its users see it; the slug where it is left out."""
     path: Annotated[str, AfterValidator(fold_path)] | None = None
     """Path door: the prefix under which the tenant is served, e.g. '/acme'."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import tomlkit
 
 from .. import life
 from ..app import Platform
-from ..closing import Task
 from ..editing import editing
-from ..life.making import begun
+from ..life.making import begun, settings_of
 from ..life.removing import check_removable
+from ..registry import Tenant
 from .output import relative, tell_arrival
 from .users import administrator_address, appoint
 
 #: Keys of a table, in the order in which they are written.
 _KEYS = ("title", "path", "hosts", "languages", "features", "color")
+#: Characters, as the schema has it.
+_LONGEST_TITLE = 200
 title_option = click.option("--title", help="What the tenant is called on its pages.")
 path_option = click.option("--path", help="Its path prefix, as '/acme'.")
 hosts_option = click.option(
@@ -46,18 +49,21 @@ def add(context: click.Context, /, slug: str, name: str, admin: str, adopt: bool
     Where it was cut short, run it again: it goes on.
     """
     file = Path(context.obj).absolute()
-    if begun(file, slug, "add") is None:
-        _ask(slug, keys, adopt)
-    table = tomlkit.dumps({"tenants": {slug: _given(slug, keys)}})
-    asked = {"table": table, "file": name, "admin": admin, "adopt": adopt}
     said: list[str] = []
 
-    def finish(platform: Platform, task: Task) -> None:
-        if task.details["admin"]:
+    def finish(platform: Platform, asked: Mapping[str, Any]) -> None:
+        if asked["admin"]:
             with platform.tenant(slug):
-                said.append(appoint(slug, task.details["admin"]))
+                said.append(appoint(slug, asked["admin"]))
 
-    generation = life.add(file, slug, asked, finish)
+    if life.is_added(file, slug, _given(keys) if adopt else _with_door(slug, _given(keys)), adopt=adopt):
+        generation = life.finish_added(file, slug, {"admin": admin}, finish)
+        said.insert(0, "It was there already, as asked for.")
+    else:
+        if begun(file, slug, "add") is None:
+            _ask(slug, keys, adopt)
+        table = _table(file, slug, _given(keys), adopt)
+        generation = life.add(file, slug, {"table": table, "file": name, "admin": admin, "adopt": adopt}, finish)
     _tell_where(context, slug)
     for text in said:
         click.echo(text)
@@ -81,8 +87,8 @@ def clone(context: click.Context, /, slug: str, new: str, anonymise: bool, **key
     file = Path(context.obj).absolute()
     begun(file, new, "clone")
     with editing(file) as editor:
-        keys["title"] = keys["title"] or f"Copy of {editor.registry[slug].title}"
-        table, left_out = life.cloned_table(editor, slug, new, _given(new, keys))
+        title = f"Copy of {editor.registry[slug].title}"[:_LONGEST_TITLE]
+        table, left_out = life.cloned_table(editor, slug, new, _with_door(new, {"title": title, **_given(keys)}))
     generation = life.clone(file, new, {"table": table, "file": "", "source": slug, "anonymise": anonymise})
     _tell_where(context, new)
     if left_out:
@@ -119,9 +125,10 @@ def remove(context: click.Context, slug: str, yes: str | None) -> None:
     if yes is None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"To remove it without being asked, say: --yes {slug}")
-        yes = click.prompt(f"All of '{slug}' will be removed, but for its backups. Type its slug to go on", default="")
+        question = f"All of '{slug}' will be removed, but for its backups. Type its slug to go on"
+        yes = click.prompt(question, default="", show_default=False)
     if yes != slug:
-        raise click.UsageError(f"'{yes}' is not '{slug}'; nothing was removed.")
+        raise click.ClickException(f"'{yes}' is not '{slug}', so nothing was removed.")
     removed = life.remove(file, slug)
     click.echo(f"'{slug}' is removed.")
     click.echo(f"Its last backup is {relative(removed.backup)}." if removed.backup else "It never had a database.")
@@ -132,17 +139,30 @@ def _ask(slug: str, keys: dict[str, Any], adopt: bool) -> None:
     """Ask for what is missing, where there is somebody to be asked."""
     if not sys.stdin.isatty() or adopt:
         return
-    keys["title"] = keys["title"] or click.prompt("Title", default=slug.replace("-", " ").title())
-    if not keys["hosts"]:
-        keys["path"] = keys["path"] or click.prompt("Path", default=f"/{slug}")
+    if keys["title"] is None:
+        keys["title"] = click.prompt("Title", default=slug.replace("-", " ").title())
+    if not keys["hosts"] and keys["path"] is None:
+        keys["path"] = click.prompt("Path", default=f"/{slug}")
 
 
-def _given(slug: str, keys: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a table that were given, and in any case one door."""
-    if not keys["hosts"]:
-        keys["path"] = keys["path"] or f"/{slug}"
+def _given(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a table that were given."""
     given = {key: list(keys[key]) if isinstance(keys[key], tuple) else keys[key] for key in _KEYS if key in keys}
-    return {key: value for key, value in given.items() if value}
+    return {key: value for key, value in given.items() if value not in (None, [])}
+
+
+def _with_door(slug: str, table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table that has a door in any case, at the place where one is expected."""
+    if "path" not in table and "hosts" not in table:
+        table["path"] = f"/{slug}"
+    order = [*(key for key in _KEYS if key in table), *(key for key in table if key not in _KEYS)]
+    return {key: table[key] for key in order}
+
+
+def _table(file: Path, slug: str, given: dict[str, Any], adopt: bool) -> str:
+    """Return the table that a tenant gets, as TOML."""
+    table = life.adopted_table(Tenant(slug, settings_of(file)), given) if adopt else given
+    return tomlkit.dumps({"tenants": {slug: _with_door(slug, table)}})
 
 
 def _tell_where(context: click.Context, slug: str) -> None:

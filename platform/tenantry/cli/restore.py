@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..app import Platform
 from ..backups import Restored, as_toml, configured, restore, restore_replaced, table_for
+from ..life import keep_table
+from ..registry import Registry, Tenant
 from .backup import identity_option, opened
 from .output import load_platform, relative
 
@@ -51,13 +54,26 @@ def _report(platform: Platform, done: Restored) -> list[str]:
 
 
 def _configuration(platform: Platform, done: Restored) -> list[str]:
-    """Say what tenants.toml needs, which is never changed here."""
+    """Say what tenants.toml needs, which is never changed here. The table of a tenant that is not there is kept."""
     registry, origin = platform.registry, done.manifest.slug
     if done.slug not in registry:
-        table = table_for(registry, done.slug, done.table, origin)
-        return [f"It is served once this stands in {registry.settings.file.name}:", "", as_toml(done.slug, table)]
+        table = _table_to_be(registry, done)
+        if table:
+            keep_table(Tenant(done.slug, registry.settings), table)
+        name = registry.settings.file.name
+        lines = [f"It is not in {name}. To serve it again: tenantry add {done.slug} --adopt"]
+        return [*lines, "It gets this table then, but for what you say otherwise:", "", as_toml(done.slug, table)]
     _, tables = configured(registry.settings.file)
     if done.slug == origin and done.table and tables.get(origin) != done.table:
         text = as_toml(origin, done.table)
         return ["Its table in tenants.toml is another one by now, and is left alone. At that time it was:", "", text]
     return []
+
+
+def _table_to_be(registry: Registry, done: Restored) -> dict[str, Any]:
+    """Return the table as it was, of a copy without the doors that are the tenant's; partners that are gone, without."""
+    origin = done.manifest.slug
+    found = dict(done.table) if done.slug == origin else table_for(registry, done.slug, done.table, origin)
+    partners = [slug for slug in found.pop("partners", ()) if slug in registry]
+    found |= {"partners": partners} if partners else {}
+    return {key: value for key, value in found.items() if key != "status"}

@@ -9,6 +9,9 @@ import click
 from ..life import set_statuses
 from .output import Commands, tell_arrival
 
+#: What is said of a tenant of a status, and what it was called before, where that is not its name.
+_NOW = {"maintenance": "is in maintenance", "read-only": "can only be read"}
+_WAS = {"maintenance": "in maintenance"}
 slugs_argument = click.argument("slugs", nargs=-1, required=True, metavar="SLUG…")
 
 
@@ -67,10 +70,16 @@ def give(context: click.Context, slugs: tuple[str, ...], status: str, only: str 
     """
     before, generation = set_statuses(Path(context.obj).absolute(), slugs, status, only)
     for slug, was in before.items():
-        if was == status or only not in ("", was):
-            click.echo(f"'{slug}' is {was} already." if was == status else f"'{slug}' is not {only}, but {was}.")
-        else:
-            click.echo(f"'{slug}' was {was}, and is {status} now.")
+        click.echo(_outcome(slug, was, status, only))
     tell_arrival(context, generation)
     if only and set(before.values()) - {only, status}:
         context.exit(1)
+
+
+def _outcome(slug: str, was: str, status: str, only: str) -> str:
+    now, before = _NOW.get(status, f"is {status}"), _WAS.get(was, was)
+    if was == status:
+        return f"'{slug}' {now} already."
+    if only not in ("", was):
+        return f"'{slug}' is not {_WAS.get(only, only)}, but {before}."
+    return f"'{slug}' was {before}, and {now} now."

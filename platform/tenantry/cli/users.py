@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain, count
 from typing import Any
 
 import click
@@ -16,7 +19,7 @@ from .. import db
 from ..errors import did_you_mean
 from ..times import now
 from ..users import ROLES, ApiToken, User, end_logins, find_account, fold_address, fold_username, is_username, sign_link
-from ..users.names import LONGEST_USERNAME
+from ..users.names import LONGEST_USERNAME, SHORTEST_USERNAME
 from .output import Commands, as_json, load_platform, print_json, print_table
 
 #: How long the link is accepted that the operator hands on.
@@ -54,21 +57,30 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 def administrator_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """Check the address of a first administrator, of whom nothing else is asked; empty where there is to be none."""
-    address = _address(context, parameter, value) if value else ""
-    if address:
-        _checked_username(address.partition("@")[0])
-    return address
+    return _address(context, parameter, value) if value else ""
 
 
 def appoint(slug: str, address: str) -> str:
-    """Make an administrator, in the tenant's context, unless there is an account of the address.
+    """Make an administrator, in the tenant's context; if there is an account of the address, of that.
 
     :return: what to tell the operator, with the link by which they set their password.
     """
     found = db.session.scalar(select(User).where(User.email == address))
-    if found is not None:  # by a run that was cut short
-        return _link(found)
-    return _made(slug, _checked_username(address.partition("@")[0]), address, None, "admin")
+    if found is None:
+        return _made(slug, _free_username(address.partition("@")[0]), address, None, "admin")
+    found.role = "admin"  # where a run was cut short it is so already
+    return f"'{found.username}' is admin of '{slug}' now. {_link(found)}"
+
+
+def _free_username(text: str) -> str:
+    """Return a user name that is like what stands before the @ of an address, and that nobody has."""
+    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[._-]*[^a-z0-9._-][._-]*|[._-]{2,}", "-", plain).strip("._-")
+    name = name if len(name) >= SHORTEST_USERNAME else f"{name}-admin".strip("-")
+    name = name[:LONGEST_USERNAME].rstrip("._-")
+    taken = set(db.session.scalars(select(User.username)))
+    names = chain([name], (f"{name[: LONGEST_USERNAME - 8].rstrip('._-')}-{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)
 
 
 @users.command()

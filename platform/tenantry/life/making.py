@@ -6,18 +6,21 @@ again; nobody can reach the tenant meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..app import Platform
-from ..closing import Task, closing, note_of
+from ..closing import Task, check_nobody_at_work, closing, note_of
 from ..doors import check_slug
 from ..editing import editing
-from ..errors import StateError, TenantClosed
+from ..errors import ConfigError, StateError, TenantClosed
 from ..files import remove_folder
 from ..generations import Generation, state_dir_of
 from ..registry import Registry, Settings, Tenant
+from ..rewriting import check_changes
 from .places import has_content, remove_state
 
 #: Makes what a tenant needs, in steps that can be taken again.
@@ -39,6 +42,7 @@ def make(file: Path, slug: str, task: str, asked: Mapping[str, Any], equip: Equi
     tenant = Tenant(slug, settings_of(file))
     with closing(tenant.settings, slug, task, **asked) as work:
         if not work.resumed:
+            _check_new(file, slug)  # another command may have made it while this one waited
             _check_free(tenant, work.details)
         try:
             platform = Platform(_planned(file, slug, work.details))
@@ -56,22 +60,28 @@ def make(file: Path, slug: str, task: str, asked: Mapping[str, Any], equip: Equi
 def begun(file: Path, slug: str, task: str) -> Mapping[str, Any] | None:
     """Return what a run that was cut short was asked for; ``None`` where there was none, and the slug is free.
 
-    :raises StateError: if it cannot be a slug, or there is such a tenant.
+    :raises StateError: if it cannot be a slug, there is such a tenant, or another command is at work on it.
     :raises TenantClosed: if another command was cut short, and has to be finished first.
     """
     try:
         check_slug(slug)
     except ValueError as error:
         raise StateError(str(error)) from None
-    note = note_of(settings_of(file), slug)
+    settings = settings_of(file)
+    check_nobody_at_work(settings, slug)
+    note = note_of(settings, slug)
     if note is not None and note.task != task:
         raise TenantClosed(slug, note.task)
     if note is None:
-        with editing(file) as editor:
-            if slug in editor.registry:
-                status = editor.registry[slug].status
-                raise StateError(f"There is a tenant '{slug}' already; it is {status}. Choose another slug.")
+        _check_new(file, slug)
     return note.details if note else None
+
+
+def _check_new(file: Path, slug: str) -> None:
+    with editing(file) as editor:
+        if slug in editor.registry:
+            status = editor.registry[slug].status
+            raise StateError(f"There is a tenant '{slug}' already; its status is {status}. Choose another slug.")
 
 
 def settings_of(file: Path) -> Settings:
@@ -91,7 +101,7 @@ def _check_free(tenant: Tenant, asked: Mapping[str, Any]) -> None:
 
 def _planned(file: Path, slug: str, asked: Mapping[str, Any]) -> Registry:
     """Return the registry that will be in force."""
-    with editing(file) as editor:
+    with _without_lines(slug), editing(file) as editor:
         if slug in editor.registry:
             return editor.registry
         editor.add(asked["table"], asked["file"])
@@ -99,10 +109,24 @@ def _planned(file: Path, slug: str, asked: Mapping[str, Any]) -> Registry:
 
 
 def _put_into_force(file: Path, slug: str, asked: Mapping[str, Any]) -> Generation:
-    with editing(file) as editor:
+    with _without_lines(slug), editing(file) as editor:
         if slug not in editor.registry:
             editor.add(asked["table"], asked["file"])
-        return editor.save(slug)
+        return editor.save(slug, check=check_changes(editor.generations))
+
+
+@contextmanager
+def _without_lines(slug: str) -> Iterator[None]:
+    """Name no lines of a table that is not in the file."""
+    try:
+        yield
+    except ConfigError as error:
+        own = f"tenants.{slug}"
+        problems = [
+            replace(each, line=None) if each.key == own or each.key.startswith(f"{own}.") else each
+            for each in error.problems
+        ]
+        raise ConfigError(problems) from None
 
 
 def _take_back(tenant: Tenant, asked: Mapping[str, Any]) -> None:
