@@ -111,15 +111,18 @@ def test_add_with_an_administrator_prints_a_link_that_works(site: Path, serve: S
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["acme"], "There is a tenant 'acme' already; it is active"),
+        (["acme"], "There is a tenant 'acme' already; its status is active"),
         (["Umbrella"], "'Umbrella' is not a slug"),
         (["all"], "'all' is reserved"),
         (["../x"], "'../x' is not a slug"),
         (["umbrella", "--path", "/acme"], "'/acme' is the door of tenant 'acme' already"),
         (["umbrella", "--path", "umbrella"], "is not a path prefix"),
         (["umbrella", "--host", "http://x.example"], "expected the host name alone"),
-        (["umbrella", "--color", "red"], "tenants.umbrella.color"),
-        (["umbrella", "--language", "xx-yy-zz-1"], "tenants.umbrella.languages"),
+        (["umbrella", "--color", "red"], "tenants.toml: tenants.umbrella.color"),
+        (["umbrella", "--language", "xx-yy-zz-1"], "tenants.toml: tenants.umbrella.languages"),
+        (["umbrella", "--language", "xx"], "tenants.toml: tenants.umbrella.languages: there is no catalogue"),
+        (["umbrella", "--title", "two\nlines"], "tenants.toml: tenants.umbrella.title: 'two\\nlines' is no title"),
+        (["umbrella", "--title", ""], "tenants.umbrella.title"),
         (["umbrella", "--feature", "shop"], "shop"),
         (["umbrella", "--file", "other.toml"], "'other.toml' is no file of this configuration"),
     ],
@@ -134,7 +137,6 @@ def test_what_cannot_be_added_is_told_and_leaves_nothing(site: Path, args: list[
 
 def test_an_address_that_is_none_is_a_wrong_command_line(site: Path) -> None:
     assert "is not a mail address" in tenantry(site, "add", "umbrella", "--admin", "ada", status=2)
-    assert "cannot be a user name" in tenantry(site, "add", "umbrella", "--admin", "a@example.com", status=2)
     assert list(Registry.from_file(site / "tenants.toml")) == ["acme", "globex", "initech"]
 
 
@@ -194,6 +196,9 @@ def test_add_into_an_included_file_that_is_there_or_not(site: Path) -> None:
     tenantry(site, "add", "two", "--file", "tenants.d/one.toml", "--host", "two.example", "--host", "zwei.example")
     assert (site / "tenants.toml").read_text() == text
     registry = Registry.from_file(site / "tenants.toml")
+    one = site / "tenants.d" / "one.toml"
+    assert one.read_text().startswith("[tenants.one]\n")
+    assert one.stat().st_mode == (site / "tenants.toml").stat().st_mode
     assert (registry["one"].path, registry["two"].path, registry["two"].hosts) == (
         "/one",
         None,
@@ -208,6 +213,73 @@ def test_add_where_operators_provision_by_command(site: Path, serve: Serve) -> N
     server = serve(site)
     tenantry(site, "add", "umbrella")
     assert server.get("/umbrella/en/").status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "username"),
+    [
+        ("k@example.com", "k-admin"),
+        ("a.b+c--d@example.com", "a.b-c-d"),
+        ("_@example.com", "admin"),
+        (f"{'x' * 31}.y@example.com", "x" * 31),
+    ],
+)
+def test_an_administrator_gets_a_user_name_in_any_case(site: Path, address: str, username: str) -> None:
+    assert f"'{username}' is admin" in tenantry(site, "add", "umbrella", "--admin", address)
+
+
+def test_an_administrator_of_what_is_adopted(site: Path) -> None:
+    """Somebody has the name already, or the address."""
+    tenantry(site, "users", "add", "initech", "ada@one.example")
+    tenantry(site, "archive", "initech")
+    said = tenantry(site, "remove", "initech", "--yes", "initech")
+    tenantry(site, "restore", backup_in(said))
+    tenantry(site, "add", "initech", "--adopt", "--admin", "ada@two.example")
+    tenantry(site, "add", "initech", "--adopt", "--admin", "ada@one.example")
+    assert rows(site, "initech", "SELECT username, email, role FROM tenantry_user ORDER BY id") == [
+        ("ada", "ada@one.example", "admin"),
+        ("ada-2", "ada@two.example", "admin"),
+    ]
+
+
+def backup_in(said: str) -> str:
+    found = re.search(r"Its last backup is (\S+\.tar\.gz)\.", said)
+    assert found
+    return found[1]
+
+
+def test_a_run_that_was_killed_at_its_very_end_is_finished_by_the_same_command(site: Path) -> None:
+    args = ("add", "umbrella", "--title", "Umbrella", "--admin", "ada@example.com")
+    tenantry(site, *args)
+    before = (site / "tenants.toml").read_text()
+    said = tenantry(site, *args)
+    assert "It was there already, as asked for." in said
+    assert "'ada' is admin of 'umbrella' now." in said
+    assert "By this link its owner sets the password" in said
+    assert (site / "tenants.toml").read_text() == before
+    assert "There is a tenant 'umbrella' already" in tenantry(site, "add", "umbrella", "--title", "Other", status=1)
+    tenantry(site, "archive", "umbrella")
+    assert "its status is archived" in tenantry(site, *args, status=1)
+
+
+@pytest.mark.parametrize("command", [("add", "par2"), ("clone", "acme", "par2")])
+def test_of_two_commands_at_once_one_is_told_of_the_other(site: Path, command: tuple[str, ...]) -> None:
+    """The one that is at work has stopped before it writes the table."""
+    stop = "import os, signal\nimport tenantry.life.making as m\n"
+    stop += "m._put_into_force = lambda *args: os.kill(os.getpid(), signal.SIGSTOP)\n"
+    code = f"{stop}from tenantry.cli import main\nmain({list(command)!r})"
+    environment = {**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])}
+    first = subprocess.Popen([sys.executable, "-c", code], cwd=site, env=environment)
+    try:
+        assert os.WIFSTOPPED(os.waitpid(first.pid, os.WUNTRACED)[1])
+        for other in (("add", "par2"), ("clone", "acme", "par2")):
+            assert f"'tenantry {command[0]}' is at work on 'par2' just now" in tenantry(site, *other, status=1)
+        assert (site / "var" / "tenants" / "par2" / "tenant.db").exists()
+    finally:
+        first.kill()
+        first.wait()
+    tenantry(site, *command)
+    assert "par2" in Registry.from_file(site / "tenants.toml")
 
 
 def test_state_of_an_earlier_tenant_is_told_and_adopted_only_by_word(site: Path, serve: Serve) -> None:
@@ -258,9 +330,13 @@ def test_what_states_say(site: Path) -> None:
     assert "'acme' is suspended already." in tenantry(site, "suspend", "acme")
     assert "did you mean 'acme'?" in tenantry(site, "suspend", "globex", "acmee", status=1)
     assert Registry.from_file(site / "tenants.toml")["globex"].status == "active"
-    assert "'acme' is not maintenance, but suspended." in tenantry(
+    assert "'acme' is not in maintenance, but suspended." in tenantry(
         site, "maintenance", "off", "acme", "globex", status=1
     )
+    assert "'acme' was suspended, and is in maintenance now." in tenantry(site, "maintenance", "on", "acme")
+    assert "'acme' was in maintenance, and can only be read now." in tenantry(site, "read-only", "on", "acme")
+    assert "'acme' can only be read already." in tenantry(site, "read-only", "on", "acme")
+    assert "'acme' was read-only, and is active now." in tenantry(site, "resume", "acme")
     assert "Missing argument 'SLUG…'" in tenantry(site, "resume", status=2)
     (site / "tenants.toml").write_text((site / "tenants.toml").read_text() + "[[[")
     assert "not valid TOML" in tenantry(site, "resume", "acme", status=1)
@@ -457,14 +533,12 @@ def test_removing_takes_a_backup_and_leaves_nothing_that_another_could_use(site:
     assert "expected one that is archived" in tenantry(site, "remove", "initech", "--yes", "initech", status=1)
     tenantry(site, "archive", "initech")
     assert "say: --yes initech" in tenantry(site, "remove", "initech", status=2)
-    assert "nothing was removed" in tenantry(site, "remove", "initech", "--yes", "initec", status=2)
+    assert "nothing was removed" in tenantry(site, "remove", "initech", "--yes", "initec", status=1)
     assert (site / "var" / "tenants" / "initech" / "tenant.db").exists()
     with visited(server, "/acme/en/", "/globex/de/") as wrong:
         said = tenantry(site, "remove", "initech", "--yes", "initech")
     assert wrong == []
-    backup = re.search(r"Its last backup is (\S+\.tar\.gz)\.", said)
-    assert backup
-    tenantry(site, "backup", "verify", backup[1])
+    tenantry(site, "backup", "verify", backup_in(said))
     left = [path for path in site.rglob("*initech*") if not {"registry", "backups", "locks"} & set(path.parts)]
     assert left == []
     assert "initech" not in (site / "tenants.toml").read_text()
@@ -474,15 +548,35 @@ def test_removing_takes_a_backup_and_leaves_nothing_that_another_could_use(site:
     assert server.get("/initech/accounts/", "localhost", f"Cookie: {cookie}").status in (302, 303, 401)
 
 
-def test_the_last_backup_brings_a_removed_tenant_back(site: Path) -> None:
+def test_the_last_backup_brings_a_removed_tenant_back_as_it_was(site: Path) -> None:
     tenantry(site, "users", "add", "initech", "peter@example.com")
+    before = Registry.from_file(site / "tenants.toml")["initech"]
     tenantry(site, "archive", "initech")
-    backup = re.search(r"Its last backup is (\S+\.tar\.gz)\.", tenantry(site, "remove", "initech", "--yes", "initech"))
-    assert backup
-    tenantry(site, "restore", backup[1])
+    backup = backup_in(tenantry(site, "remove", "initech", "--yes", "initech"))
+    said = tenantry(site, "restore", backup)
+    assert "To serve it again: tenantry add initech --adopt\n" in said
+    assert "archived" not in said
+    kept = site / "var" / "tenants" / "initech" / "table.toml"
+    assert kept.stat().st_mode & 0o777 == 0o600
     tenantry(site, "add", "initech", "--adopt")
+    assert Registry.from_file(site / "tenants.toml")["initech"] == before
+    assert before.hosts
+    assert not kept.exists()
     assert rows(site, "initech", "SELECT username FROM tenantry_user") == [("peter",)]
     assert (site / "tenants" / "initech" / "views.py").exists()
+    assert "It was there already" in tenantry(site, "add", "initech", "--adopt")
+
+
+def test_what_is_said_overrules_the_table_of_what_is_adopted(site: Path) -> None:
+    tenantry(site, "archive", "initech")
+    backup = backup_in(tenantry(site, "remove", "initech", "--yes", "initech"))
+    tenantry(site, "restore", backup)
+    tenantry(site, "add", "other", "--host", "initech.localhost")
+    taken = "'initech.localhost' is the door of tenant 'other' already"
+    assert taken in tenantry(site, "add", "initech", "--adopt", status=1)
+    tenantry(site, "add", "initech", "--adopt", "--path", "/back", "--title", "Back")
+    tenant = Registry.from_file(site / "tenants.toml")["initech"]
+    assert (tenant.title, tenant.path, tenant.hosts, tenant.color) == ("Back", "/back", (), "#5e35b1")
 
 
 def test_jobs_that_wait_follow_a_tenant_that_is_renamed(site: Path) -> None:

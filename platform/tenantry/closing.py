@@ -121,7 +121,7 @@ def _alone(settings: Settings, slug: str, seconds: float = 5.0) -> Iterator[None
             note = note_of(settings, slug)
             command = f"'tenantry {note.task}'" if note else "Another command"
             raise Held(
-                f"{command} is at work on '{slug}' just now. Wait for its end, and look what is left to do."
+                f"{command} is at work on '{slug}' just now. Wait for its end, and run this again then."
             ) from None
         yield
 

@@ -206,7 +206,7 @@ class TenantTable(_Table):
     """One tenant. Every key may also stand in [defaults]."""
 
     title: Annotated[str, AfterValidator(_title)] = Field(default="", min_length=1, max_length=200)
-    """Name of the tenant as its users see it; the slug where it is left out."""
+    """Name of the tenant as its users see it, in one line; the slug where it is left out."""
     path: Annotated[str, AfterValidator(fold_path)] | None = None
     """Path door: the prefix under which the tenant is served, e.g. '/acme'."""
     hosts: Hosts = Field(default_factory=list)

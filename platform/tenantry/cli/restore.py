@@ -58,11 +58,12 @@ def _configuration(platform: Platform, done: Restored) -> list[str]:
     registry, origin = platform.registry, done.manifest.slug
     if done.slug not in registry:
         table = _table_to_be(registry, done)
-        if table:
-            keep_table(Tenant(done.slug, registry.settings), table)
         name = registry.settings.file.name
         lines = [f"It is not in {name}. To serve it again: tenantry add {done.slug} --adopt"]
-        return [*lines, "It gets this table then, but for what you say otherwise:", "", as_toml(done.slug, table)]
+        if table:
+            keep_table(Tenant(done.slug, registry.settings), table)
+            lines += ["It gets this table then, but for what you say otherwise:", "", as_toml(done.slug, table)]
+        return lines
     _, tables = configured(registry.settings.file)
     if done.slug == origin and done.table and tables.get(origin) != done.table:
         text = as_toml(origin, done.table)
@@ -71,7 +72,7 @@ def _configuration(platform: Platform, done: Restored) -> list[str]:
 
 
 def _table_to_be(registry: Registry, done: Restored) -> dict[str, Any]:
-    """Return the table as it was, of a copy without the doors that are the tenant's; partners that are gone, without."""
+    """Return the table as it was, but for partners that are gone; a copy's without the doors that are in use."""
     origin = done.manifest.slug
     found = dict(done.table) if done.slug == origin else table_for(registry, done.slug, done.table, origin)
     partners = [slug for slug in found.pop("partners", ()) if slug in registry]

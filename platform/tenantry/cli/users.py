@@ -75,7 +75,7 @@ def appoint(slug: str, address: str) -> str:
 def _free_username(text: str) -> str:
     """Return a user name that is like what stands before the @ of an address, and that nobody has."""
     plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
-    name = re.sub(r"[._-]*[^a-z0-9._-][._-]*|[._-]{2,}", "-", plain).strip("._-")
+    name = re.sub(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*|[._-]{2,}", "-", plain).strip("._-")
     name = name if len(name) >= SHORTEST_USERNAME else f"{name}-admin".strip("-")
     name = name[:LONGEST_USERNAME].rstrip("._-")
     taken = set(db.session.scalars(select(User.username)))

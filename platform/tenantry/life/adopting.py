@@ -1,4 +1,4 @@
-"""The table of a tenant that was brought back while it is not in tenants.toml, kept beside its state until it is adopted."""
+"""The table of a tenant that was restored and is not in tenants.toml: kept beside its state until it is adopted."""
 
 from __future__ import annotations
 
