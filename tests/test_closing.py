@@ -138,7 +138,8 @@ def test_one_command_at_a_time_and_a_killed_one_leaves_its_note(folder: Path, re
     process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"closed\n"
-    with pytest.raises(StateError, match="Another process holds"), closing(registry.settings, "acme", "restore"):
+    told = "'tenantry restore' is at work on 'acme' just now"
+    with pytest.raises(StateError, match=told), closing(registry.settings, "acme", "restore"):
         pass
     with closing(registry.settings, "globex", "restore"):
         pass

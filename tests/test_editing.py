@@ -67,7 +67,7 @@ def test_a_default_that_is_another_is_overruled(file: Path) -> None:
         'tenants = { acme = { path = "/acme" }, other = { path = "/other" } }\n',
         '[tenants]\nacme = { path = "/acme" }  # by path\nother.path = "/other"\n',
         '[tenants.other]\npath = "/other"\n[tenants.acme]\npath = "/acme"\n[defaults]\nlanguages = ["de"]\n',
-        '[tenants.acme]\npath = "/acme"\ntitle = """The\n[tenants.x]"""\n[tenants.other]\npath = "/other"\n',
+        '[tenants.acme]\npath = "/acme"\nconfig = { A = """The\n[tenants.x]""" }\n[tenants.other]\npath = "/other"\n',
         '[tenants.acme.config]\nA = 1\n[tenants.acme]\npath = "/acme"\n[tenants.other]\npath = "/other"\n',
         '[tenants."acme"]\r\npath = "/acme" # door\r\n\r\n# The other\r\n[tenants.other]\r\npath = "/other"\r\n',
     ],

@@ -50,7 +50,7 @@ def is_added(file: Path, slug: str, table: Mapping[str, Any], *, adopt: bool) ->
     with editing(file) as editor:
         if slug not in editor.registry or note_of(settings_of(file), slug) is not None:
             return False
-        there = tomllib.loads(editor.table(slug))["tenants"][slug]
+        there: dict[str, Any] = tomllib.loads(editor.table(slug))["tenants"][slug]
     return there.items() >= table.items() if adopt else there == table
 
 
