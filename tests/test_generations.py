@@ -278,11 +278,11 @@ def test_what_is_kept_has_its_own_tables_with_the_defaults_of_now(generations: G
 
 
 def test_one_that_is_kept_is_found_in_a_file_that_cannot_be_cut(generations: Generations) -> None:
-    odd = 'title = """Of\n[two] lines"""\n'
+    odd = 'config = { WORDS = """Of\n[two] lines""" }\n'
     accept(generations, HEAD + table("acme") + f"[tenants.globex]\npath = '/globex'\n{odd}")
     found = accept(generations, HEAD + table("acme"))
     assert found.generation.kept == ("globex",)
-    assert found.registry["globex"].title == "Of\n[two] lines"
+    assert found.registry["globex"].config["WORDS"] == "Of\n[two] lines"
 
 
 def test_a_door_of_one_that_is_kept_is_not_given_to_another(generations: Generations) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -258,10 +259,22 @@ def test_what_would_add_a_header_all_the_same_is_refused(platform: Platform, mon
 def test_a_title_adds_no_header(tmp_path: Path, tenants_toml: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTRY_ENV", "testing")
     escaped = "".join(f"\\U{ord(c):08X}" for c in text)
-    platform = make_platform(tmp_path, tenants_toml.replace('title = "Acme"', f'title = "{escaped}"'))
+    text_of_file = tenants_toml.replace('title = "Acme"', f'title = "{escaped}"')
+    if any(c in text for c in "\r\n\0\v\f\x1c\x85\u2028\u2029"):
+        with pytest.raises(ConfigError, match="title"):
+            make_platform(tmp_path, text_of_file)
+        return
+    platform = make_platform(tmp_path, text_of_file)
     assert platform.registry["acme"].title == text
     assert_sound(send(platform))
     platform.databases.close_idle()
+
+
+@pytest.mark.parametrize("text", [text for text in INJECTIONS if text and "\ud800" not in text and len(text) < 200])
+def test_a_title_that_has_got_past_the_file_adds_no_header(platform: Platform, text: str) -> None:
+    changed = replace(platform.registry["acme"], title=text)
+    platform.take_up(Registry(platform.registry.settings, {**platform.registry, "acme": changed}))
+    assert_sound(send(platform))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ class TenantApp(Flask):
         "_url_rule_class",
         "database",
         "first_content",
+        "former_slugs",
         "jinja_options",
         "navigation",
         "overlay",
