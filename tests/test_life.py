@@ -296,6 +296,18 @@ def test_state_of_an_earlier_tenant_is_told_and_adopted_only_by_word(site: Path,
     assert rows(site, "umbrella", "SELECT username FROM tenantry_user") == [("ada",)]
 
 
+def test_a_tenant_whose_database_is_broken_is_suspended_and_told(site: Path) -> None:
+    tenantry(site, "provision", "acme")
+    for name in ("tenant.db-wal", "tenant.db-shm"):
+        (site / "var" / "tenants" / "acme" / name).unlink(missing_ok=True)
+    (site / "var" / "tenants" / "acme" / "tenant.db").write_bytes(b"no database" * 999)
+    said = tenantry(site, "suspend", "acme", "globex", status=1)
+    assert "The status is in force, but log-ins could not be ended of 'acme' (" in said
+    assert "Traceback" not in said
+    registry = Registry.from_file(site / "tenants.toml")
+    assert [registry[slug].status for slug in ("acme", "globex")] == ["suspended", "suspended"]
+
+
 def test_states_come_and_go_in_every_worker(site: Path, serve: Serve) -> None:
     server = serve(site)
     original = (site / "tenants.toml").read_text()

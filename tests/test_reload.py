@@ -359,6 +359,21 @@ def test_what_only_a_new_process_takes_up_waits_for_a_reload(server: Server, fol
     wait_until(lambda: [process["pending"] for process in status(folder)["processes"]] == [[], []])
 
 
+def test_a_generation_that_is_damaged_keeps_no_edit_from_being_served(server: Server, folder: Path) -> None:
+    file = folder / "tenants.toml"
+    file.write_text(file.read_text() + "# two\n")
+    wait_until(lambda: generations(folder) == (2, {2}))
+    registry = folder / "var" / "registry"
+    pointer = registry / "current.json"
+    (registry / "00000003.gen").write_bytes(b"damaged")
+    pointer.write_text(pointer.read_text().replace('"number": 2', '"number": 3'))
+    wait_until(lambda: "There is no generation 3 to be read: it is damaged" in server.output())
+    file.write_text(file.read_text().replace('"acme"', '"Acme"') + table("umbrella"))
+    wait_until(lambda: {server.get("/umbrella/").status for _ in range(12)} == {200})
+    assert titles(server, "/acme/") == {"Acme"}
+    assert generations(folder) == (4, {4})
+
+
 def test_an_edit_that_ends_the_process_is_refused_in_the_end(server: Server, folder: Path) -> None:
     views = folder / "tenants" / "acme" / "views.py"
     views.parent.mkdir(parents=True)

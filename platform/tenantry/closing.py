@@ -223,14 +223,11 @@ def _take_over(file: Path, slug: str, deadline: float) -> sqlite3.Connection:
     while True:
         connection = _open(file)
         try:
-            if connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):
-                connection.execute("BEGIN EXCLUSIVE")
-                if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
-                    return connection  # and nobody has set it back in between
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                connection.close()
-                raise
+            if _has_alone(connection):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
         connection.close()
         if time.monotonic() > deadline:
             raise StateError(
@@ -238,6 +235,20 @@ def _take_over(file: Path, slug: str, deadline: float) -> sqlite3.Connection:
                 "backup or another command at work on it, end that, and run this again."
             )
         time.sleep(0.05)
+
+
+def _has_alone(connection: sqlite3.Connection) -> bool:
+    """Whether nobody else has the database open, by taking it."""
+    try:
+        if connection.execute("PRAGMA journal_mode = DELETE").fetchone() != ("delete",):
+            return False
+        connection.execute("BEGIN EXCLUSIVE")
+        # Somebody may have set it back in between.
+        return bool(connection.execute("PRAGMA journal_mode").fetchone() == ("delete",))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return False
+        raise
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .accepting import Accepted, decide
@@ -38,6 +39,8 @@ SETTLED = 0.3
 REPORTED = 1.0
 #: At most so many tenants are named in a sentence.
 _NAMED = 8
+#: How a file is opened that is only locked. A link is not followed.
+_LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Follower:
@@ -70,14 +73,9 @@ class Follower:
         """Take up what is new; return whether there was anything. What is wrong is logged, and changes nothing."""
         with self._looking:
             before = self.platform.generation
-            try:
-                self._follow()
-                self._close()
-                if self._watcher.has_come():
-                    self._watch()
-                self._said = ""
-            except Exception as error:
-                self._say(explain(error))
+            # Each by itself: where the generation in force is damaged, the files make the next one.
+            wrong = [words for step in (self._follow, self._close, self._watch) if (words := _failure_of(step))]
+            self._say(" ".join(wrong))
             changed = self.platform.generation != before
             self._report(at_once=changed)
             return changed
@@ -123,7 +121,7 @@ class Follower:
         self._closed = closed
 
     def _watch(self) -> None:
-        found = self._watcher.look()
+        found = self._watcher.look() if self._watcher.has_come() else None
         if isinstance(found, Rejection):
             log.error("%s\nThe configuration of before goes on being served.", ConfigError(found.problems))
         elif found is not None and found.generation.number != self.platform.generation:
@@ -138,13 +136,22 @@ class Follower:
                 self.platform.generation, len(self.platform.live), self._watcher.watches, self._pending
             )
         except OSError as error:
-            self._say(f"This process cannot be seen in 'tenantry status' ({error.strerror}).")
+            log.error("This process cannot be seen in 'tenantry status' (%s).", error.strerror)
 
     def _say(self, words: str) -> None:
         """Log what is wrong, once, as it is tried again ten times a second."""
-        if words != self._said:
+        if words and words != self._said:
             log.error("The configuration cannot be followed: %s It is tried again and again.", words)
         self._said = words
+
+
+def _failure_of(step: Callable[[], None]) -> str:
+    """Take a step; return in words what was wrong with it."""
+    try:
+        step()
+    except Exception as error:
+        return explain(error)
+    return ""
 
 
 def kept_in_words(slugs: tuple[str, ...]) -> str:
@@ -184,7 +191,7 @@ class Watcher:
         if not self.watches:
             if self._lock < 0:
                 make_private_folder(self._generations.folder)
-                self._lock = os.open(self._generations.folder / "watcher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._lock = os.open(self._generations.folder / "watcher", _LOCK_FILE, 0o600)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -11,6 +11,7 @@ import re
 import secrets
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from .accepting import Check, candidate_of, decide
@@ -74,8 +75,9 @@ def _put_back(path: Path, content: bytes | None) -> None:
 
 def check_changes(generations: Generations) -> Check:
     """Return what looks at all that an edit newly names, with the code that is there now."""
-    current = generations.current()
-    before = Registry.load(generations.sources(current.number)) if current else None
+    current, before = generations.current(), None
+    with suppress(StateError, ConfigError):  # what cannot be read any more is nothing to compare with
+        before = Registry.load(generations.sources(current.number)) if current else None
 
     def check(registry: Registry) -> list[Problem]:
         return problems_of_edit(dry_platform(before or Registry(registry.settings, {})), registry)

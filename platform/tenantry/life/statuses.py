@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..editing import editing, set_status
+from ..errors import StateError
+from ..explaining import explain
 from ..generations import Generation
 
 
@@ -33,6 +35,14 @@ def _end_log_ins(file: Path, slugs: list[str]) -> None:
     from ..app import Platform
     from ..suspension import close_sessions
 
-    platform = Platform.from_file(file)
+    platform, failed = Platform.from_file(file), []
     for slug in slugs:
-        close_sessions(platform, platform.registry[slug])
+        try:
+            close_sessions(platform, platform.registry[slug])
+        except Exception as error:  # what is wrong with one tenant's database is told, and the others are done
+            failed.append(f"'{slug}' ({explain(error)})")
+    if failed:
+        raise StateError(
+            f"The status is in force, but log-ins could not be ended of {', '.join(failed)}. They are once more when "
+            "the tenant is resumed."
+        )
