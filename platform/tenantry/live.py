@@ -76,10 +76,6 @@ class LiveApps:
             self._touch(tenant.slug)
         return found[1]
 
-    def adopt(self, tenant: Tenant, app: TenantApp) -> None:
-        """Take an app that another table has built, of a tenant that is configured alike."""
-        self._keep(tenant, app)
-
     def drop(self, app: TenantApp) -> None:
         """Drop one app, unless another was built in its place already."""
         slug = app.tenant.slug
