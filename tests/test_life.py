@@ -17,8 +17,10 @@ from urllib.parse import urlencode
 
 import dying
 import pytest
+from click.testing import CliRunner
 
 from conftest import ROOT, Answer, Server, environ_without_tenantry
+from tenantry.cli import main
 from tenantry.registry import Registry
 
 Serve = Callable[..., Server]
@@ -620,3 +622,13 @@ print(call.tenant, running.run(platform, lambda: None, call))
     assert done.stdout == "acme None\n", done.stderr
     assert "waits" not in done.stderr
     assert "dropped" not in done.stderr
+
+
+def test_addresses_have_the_port_that_visitors_use(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = site / "tenants.toml"
+    monkeypatch.setenv("TENANTRY_PORT", "8777")
+    found = CliRunner().invoke(main, ["--config", str(file), "add", "umbrella", "--host", "umbrella.example"])
+    assert found.exit_code == 0, found.output
+    assert "is at http://umbrella.example:8777/\n" in found.output
+    found = CliRunner().invoke(main, ["--config", str(file), "maintenance", "pass", "umbrella"])
+    assert "http://umbrella.example:8777/?maintenance-pass=" in found.output

@@ -304,6 +304,10 @@ class Platform:
             port = os.environ.get("PORT", "")
         return f":{port}" if port.isdigit() else ""
 
+    def addresses(self, tenant: Tenant) -> list[str]:
+        """Return the address of each door of a tenant, host doors first, at the port that visitors use."""
+        return tenant.addresses(int(self.public_port.removeprefix(":") or 0) or None)
+
     def _renew_keys(self) -> None:
         for app in self.live.apps():
             app.config.from_mapping(secret_keys(app.signer, app.tenant))

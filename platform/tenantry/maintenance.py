@@ -61,8 +61,7 @@ def make_pass(platform: Platform, tenant: Tenant, seconds: float) -> str:
     signer = _signer(platform, tenant)
     if signer is None:
         raise StateError(f"'{tenant.slug}' has no database yet, and so no keys. Run: tenantry provision {tenant.slug}")
-    port = int(platform.public_port.removeprefix(":") or 0) or None
-    return f"{tenant.addresses(port)[0]}?{ARGUMENT}={signer.sign(_PURPOSE, True, seconds)}"
+    return f"{platform.addresses(tenant)[0]}?{ARGUMENT}={signer.sign(_PURPOSE, True, seconds)}"
 
 
 def answer(platform: Platform, tenant: Tenant, environ: WSGIEnvironment) -> WSGIApplication | None:

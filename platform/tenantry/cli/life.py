@@ -16,7 +16,7 @@ from ..editing import editing
 from ..life.making import begun, settings_of
 from ..life.removing import check_removable
 from ..registry import Tenant
-from .output import relative, tell_arrival
+from .output import load_platform, relative, tell_arrival
 from .users import administrator_address, appoint
 
 #: Keys of a table, in the order in which they are written.
@@ -166,6 +166,6 @@ def _table(file: Path, slug: str, given: dict[str, Any], adopt: bool) -> str:
 
 
 def _tell_where(context: click.Context, slug: str) -> None:
-    with editing(Path(context.obj).absolute()) as editor:
-        tenant = editor.registry[slug]
-    click.echo(f"'{slug}' ({tenant.title}) is at {' and '.join(tenant.addresses())}")
+    platform = load_platform(context)
+    tenant = platform.registry[slug]
+    click.echo(f"'{slug}' ({tenant.title}) is at {' and '.join(platform.addresses(tenant))}")
