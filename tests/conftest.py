@@ -24,6 +24,14 @@ pytest_plugins = ["tenantry.testing", "pytester"]
 ROOT = Path(__file__).parent.parent
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what another process is about to do, and fail where it does not come to pass."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
 class Server:
     """A real gunicorn, serving a folder with a tenants.toml, on a free port of loopback.
 

@@ -11,7 +11,7 @@ import itertools
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import pytest
 from sqlalchemy import event, select
 
-from conftest import ROOT, Answer, Server
+from conftest import ROOT, Answer, Server, wait_until
 from tenantry import Platform, db, users
 from tenantry.app import _SURE as SURE
 from tenantry.keys import _FRESH as FRESH
@@ -549,10 +549,3 @@ def test_ten_thousand_fields_and_a_body_that_is_none(world: World) -> None:
     ):
         head = f"POST /acme/accounts/log-in HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         assert Answer(mine.server.raw(head.encode() + body)).status in (400, 413, 415, 422)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Load, Server, Worker, environ_without_tenantry
+from conftest import ROOT, Load, Server, Worker, environ_without_tenantry, wait_until
 from tenantry import Platform
 from tenantry.closing import alone_with, check_open, closed_slugs, closing, nobody_in, note_of
 from tenantry.errors import StateError, TenantClosed, TenantUnavailable
@@ -38,13 +38,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def registry(folder: Path) -> Registry:
     return Registry.from_file(folder / "tenants.toml")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def test_a_tenant_is_closed_for_as_long_as_the_work_lasts(folder: Path, registry: Registry, serve: Serve) -> None:

@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Load, Server
+from conftest import Load, Server, wait_until
 
 #: Writes a line into the tenant's database, and what was written as an answer.
 LEDGER = """
@@ -222,10 +221,3 @@ def test_row_13_a_database_that_is_full_is_507_for_its_tenant_alone(tmp_path: Pa
 def workers(server: Server) -> list[int]:
     done = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
     return [int(pid) for pid in done.stdout.split()]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

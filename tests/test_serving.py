@@ -15,17 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Server, environ_without_tenantry, free_port
+from conftest import ROOT, Server, environ_without_tenantry, free_port, wait_until
 from tenantry.pages import takes_problem
 
 Serve = Callable[..., Server]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
 
 
 def workers(server: Server) -> list[int]:

@@ -208,7 +208,6 @@ def test_the_platform_of_before_is_gone_after_a_reload(shop: Site, monkeypatch: 
 
     shop.configure()
     monkeypatch.chdir(shop.folder)
-    monkeypatch.setattr(serving, "_check_apart", list)
     monkeypatch.setattr("tenantry.last_good._known", {})
     try:
         serving.check_before_start(Master)

@@ -20,8 +20,6 @@ from .tables import cut
 
 #: Looks at what an edit names, beyond the files: from the registry that it would make to problems.
 Check = Callable[[Registry], Iterable[Problem]]
-#: How often a process may end while it looks at what the files name. One may have been killed over something else.
-_MOST_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ def decide(
     with generations.deciding(patience):
         try:
             candidate = candidate_of(sources, generations, memory, base, forced=forced)
-            if problems := _checked(candidate, generations, check, forced):
+            if problems := list(check(candidate.registry)):
                 raise ConfigError(problems)
         except ConfigError as error:
             return generations.reject(sources.digest, error.problems)
@@ -109,18 +107,6 @@ def _is_renamed(slug: str, registry: Registry) -> bool:
     """Whether a tenant is there under the name that a command gives it just now."""
     note = note_of(registry.settings, slug)
     return note is not None and note.task == "rename" and note.details.get("new") in registry
-
-
-def _checked(candidate: Candidate, generations: Generations, check: Check, forced: bool) -> list[Problem]:
-    """Return what is wrong with what the files name. What ends the process that looks is looked at no third time."""
-    with generations.trying(candidate.sources.digest) as before:
-        if before >= _MOST_TRIES and not forced:
-            message = (
-                "what it newly names was imported, and ended the process, as if it exits or crashes. It was tried "
-                f"{before} times. Look at the code; a reload (kill -HUP) looks at it once more"
-            )
-            return [Problem(generations.file.name, "", message)]
-        return list(check(candidate.registry))
 
 
 def _keeping(gone: list[str], sources: Sources, before: Sources, memory: Memory) -> Candidate:

@@ -54,18 +54,47 @@ def problems_of(registry: Registry) -> list[Problem]:
     return _placed(registry, found.values())
 
 
+def problems_of_tenants(registry: Registry, slugs: Iterable[str]) -> list[Problem]:
+    """Return what is wrong with some tenants, with the code that is there now."""
+    found: dict[Hashable, _Mistake] = {}
+    _look_at(dry_platform(registry), [registry[slug] for slug in slugs if slug in registry], None, found)
+    return _placed(registry, found.values())
+
+
 def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
     """Return what is wrong with the tenants that an edit makes or changes, with the code that this process has.
 
     :param platform: what is served; nothing of it is changed.
     :param registry: what the edit would make.
     """
-    before = platform.registry
-    after = registry.in_place_of(before)
-    changed = [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
     found: dict[Hashable, _Mistake] = {}
-    _look_at(platform, changed, None, found)
+    _look_at(platform, _changed(platform.registry, registry), None, found)
     return _placed(registry, found.values())
+
+
+def newly_naming(before: Registry, registry: Registry) -> list[str]:
+    """Return the slugs of the tenants that an edit lets name code that no tenant named, or configure extensions anew.
+
+    So this is where something is imported or run by an edit that was not before.
+    """
+    known = set().union(*(_code_of(tenant) for tenant in before.values()))
+    configs = {id(tenant.config) for tenant in before.values()} if before.settings.extensions else None
+    return [
+        tenant.slug
+        for tenant in _changed(before, registry)
+        if not _code_of(tenant) <= known or (configs is not None and id(tenant.config) not in configs)
+    ]
+
+
+def _code_of(tenant: Tenant) -> set[str]:
+    """Return the features and the modules that a tenant names."""
+    modules = {import_string.partition(":")[0] for import_string in tenant.overrides.values()}
+    return modules.union(("",) if tenant.features is None else tenant.features)
+
+
+def _changed(before: Registry, registry: Registry) -> list[Tenant]:
+    after = registry.in_place_of(before)
+    return [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
 
 
 def _look_at(

@@ -20,6 +20,11 @@ def explain(error: BaseException) -> str:
 _NOT_THEIRS = ("site-packages", "<frozen", sysconfig.get_paths()["stdlib"], os.path.dirname(__file__) + os.sep)
 
 
+def is_theirs(file: str) -> bool:
+    """Whether a source file is the operator's or an author's."""
+    return not any(part in file for part in _NOT_THEIRS)
+
+
 def _place(error: BaseException) -> str:
     """Name the innermost source line of an error, outside of Tenantry and the libraries where there is one."""
     if isinstance(error, SyntaxError) and error.filename:
@@ -27,7 +32,7 @@ def _place(error: BaseException) -> str:
     traceback, place = error.__traceback__, ""
     while traceback:
         name = traceback.tb_frame.f_code.co_filename
-        if not any(part in name for part in _NOT_THEIRS):
+        if is_theirs(name):
             place = f" ({name}, line {traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

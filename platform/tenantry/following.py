@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .accepting import Accepted, decide
+from .apart import Trial
 from .changes import Changes
-from .checking import problems_of_edit
+from .checking import newly_naming, problems_of_edit
 from .closing import closed_slugs
 from .errors import ConfigError, Held, Problem
 from .explaining import explain
@@ -35,6 +36,8 @@ log = logging.getLogger("tenantry")
 EVERY = 0.1
 #: Seconds for which files have to have stood still.
 SETTLED = 0.3
+#: Seconds in which what an edit newly names has to be imported.
+TRIED = 30.0
 #: Seconds between two reports of a process, where nothing changes.
 REPORTED = 1.0
 #: At most so many tenants are named in a sentence.
@@ -185,6 +188,7 @@ class Watcher:
         self._seen: object = None
         self._since = 0.0
         self._decided: object = None
+        self._trial: Trial | None = None
 
     def has_come(self) -> bool:
         """Whether this process watches: the first one does, and another one once that is gone."""
@@ -207,13 +211,15 @@ class Watcher:
         now = stamps(file.parent, file.name, self._patterns)
         if now != self._seen:
             self._seen, self._since = now, time.monotonic()
-        if now == self._decided or time.monotonic() < self._since + SETTLED:
+            self._end_trial()
+        if now == self._decided or time.monotonic() < self._since + SETTLED or self._is_tried():
             return None
         sources = Sources(file)
         try:
             found = self._decide(sources)
-        except Held:  # a reload or a command decides just now; this thread has more to do than to wait for it
+        except Held:  # a reload or a command decides just now, or it is tried; this thread has more to do than to wait
             return None
+        self._end_trial()
         self._patterns = sources.patterns
         self._decided = now if stamps(file.parent, file.name, self._patterns) == now else None
         return found
@@ -227,4 +233,21 @@ class Watcher:
         return found
 
     def _check(self, registry: Registry) -> list[Problem]:
-        return problems_of_edit(self._platform, registry)
+        """Return what is wrong with what an edit names.
+
+        :raises Held: while it is tried in another process, as it might end this one, or never come to an end.
+        """
+        slugs = newly_naming(self._platform.registry, registry)
+        if slugs and self._trial is None:
+            self._trial = Trial(self._generations.file, TRIED, slugs)
+            raise Held("What the file newly names is imported in a process of its own.")
+        tried = self._trial.problems() if slugs and self._trial else []
+        return tried or problems_of_edit(self._platform, registry)
+
+    def _is_tried(self) -> bool:
+        return self._trial is not None and not self._trial.has_ended()
+
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.stop()
+            self._trial = None

@@ -115,20 +115,6 @@ class Generations:
         self._note(rejection)
         return rejection
 
-    @contextmanager
-    def trying(self, digest: str) -> Iterator[int]:
-        """Note that files are being looked at with all that they import, while the block lasts.
-
-        Gives how often a process has ended over that before: what is imported may end it, and the next one too.
-        """
-        found = _read_json(self._tried) or {}
-        before = int(found.get("times", 0)) if found.get("digest") == digest else 0
-        write_state_file(self._tried, json.dumps({"digest": digest, "times": before + 1}).encode())
-        try:
-            yield before
-        finally:
-            self._tried.unlink(missing_ok=True)
-
     def mend(self) -> None:
         """Note that what was refused last is mended. Only with :meth:`deciding`."""
         if (last := self.rejection()) is not None and last.mended is None:
@@ -155,10 +141,6 @@ class Generations:
         make_private_folder(self.folder)
         with locked(self.folder / "lock", seconds):
             yield
-
-    @property
-    def _tried(self) -> Path:
-        return self.folder / "tried.json"
 
     @property
     def _rejected(self) -> Path:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import logging
 import os
 import resource
 import socket
-import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,9 +16,9 @@ from typing import Any, NoReturn
 
 from . import last_good, warmth
 from .accepting import decide
+from .apart import Trial
 from .app import Platform
 from .errors import ConfigError, Problem, StateError, TenantryError
-from .factory import CONFIG
 from .files import make_private_folder
 from .following import Follower
 from .generations import Generations, Rejection, state_dir_of
@@ -86,7 +83,9 @@ def _state_dir(file: Path) -> Path:
 
 def _check_reload(sources: Sources, registry: Registry) -> list[Problem]:
     """Return what an edit has made wrong, by a look at all that it names."""
-    problems = last_good.new_ones(_check_apart(), registry, _known(registry))
+    # If the master imported the blueprints, its workers would inherit them, and no reload would bring their edits.
+    trial = Trial(registry.settings.file, _CHECK_SECONDS)
+    problems = last_good.new_ones(trial.problems(), registry, _known(registry))
     if not sources.is_as_read():
         raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
     return problems
@@ -144,31 +143,6 @@ def _take_up(registry: Registry, generation: int, memory: Memory) -> None:
     gc.unfreeze()  # the platform of before, which nobody has any more
     last_good.remember(platform)
     warmth.freeze()
-
-
-def _check_apart() -> list[Problem]:
-    """Run ``tenantry check`` in a process of its own, as it imports the blueprints.
-
-    If the master did, its workers would inherit them, and no reload would ever bring their edits.
-
-    :raises StateError: if the check does not come to an end.
-    """
-    command = [sys.executable, "-m", "tenantry.cli", "check", "--alone", "--json"]
-    environment = {**os.environ, CONFIG: _FILE, "PYTHONIOENCODING": "utf-8"}
-    with tempfile.TemporaryFile() as output:  # a pipe would be held open by whatever an import has started
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.DEVNULL)  # noqa: S603  # ours
-        try:
-            process.wait(_CHECK_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise StateError(f"'tenantry check' did not end within {_CHECK_SECONDS} seconds.") from None
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    try:
-        return [Problem(**each) for each in json.loads(text)["problems"]]
-    except (ValueError, KeyError, TypeError):
-        raise StateError("'tenantry check' ended without an answer, as if something that is imported exits.") from None
 
 
 def announce(server: Any) -> None:

@@ -21,10 +21,9 @@ from .output import as_json, load_registry, print_json, print_table, relative
 
 
 @click.command()
-@click.option("--alone", is_flag=True, help="Look at the file alone, and not whether it may follow what is in force.")
 @as_json
 @click.pass_context
-def check(context: click.Context, alone: bool, as_json: bool) -> None:
+def check(context: click.Context, as_json: bool) -> None:
     """Check the file and all that it names.
 
     All mistakes are told at once. The status is 1 if there are any.
@@ -33,8 +32,7 @@ def check(context: click.Context, alone: bool, as_json: bool) -> None:
     try:
         memory = Memory()
         registry = Registry.load(Sources(file), memory)
-        if not alone:
-            candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
+        candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
         problems = problems_of(registry)
     except ConfigError as error:
         registry, problems = None, list(error.problems)
