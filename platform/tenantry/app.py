@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -197,11 +198,14 @@ class Platform:
         with app.internal_context() if in_anothers_request else app.app_context(), db.inside(outer):
             yield app.tenant
 
-    def take_up(self, registry: Registry, generation: int = 0) -> None:
+    def take_up(self, registry: Registry, generation: int = 0, since: float | None = None) -> None:
         """Serve another registry from the next request on. What it leaves as it was keeps its apps.
 
         Requests that are inside an app which is replaced end there. What only a new process can take up stays as it
         is; see :data:`~tenantry.registry.LASTING`.
+
+        :param generation: its number, where it has one.
+        :param since: when it came into force, in Unix time; now, where it is left out.
         """
         before, registry = self.registry, registry.in_place_of(self.registry)
         dispatcher = self._make_dispatcher(registry)
@@ -214,7 +218,7 @@ class Platform:
         for app in self.fronts.apps():
             if registry.get(app.tenant.slug) is not app.source:
                 self.fronts.drop(app)
-        suspension.follow(self, before)
+        suspension.follow(self, before, time.time() if since is None else since)
 
     def close(self, slugs: Iterable[str]) -> None:
         """Give up the apps and databases of tenants whose files a command is to move.

@@ -104,7 +104,7 @@ class Follower:
     def _take_up(self, registry: Registry, generation: Generation) -> None:
         before = self.platform.registry
         self._pending = tuple(registry.lasting_changes(before))
-        self.platform.take_up(registry, generation.number)
+        self.platform.take_up(registry, generation.number, generation.since)
         if self._watcher.watches:  # one of all is enough
             self._tell(Changes.between(before, registry), generation)
 

@@ -20,6 +20,7 @@ from sqlalchemy import delete
 
 from .explaining import explain
 from .sqlite import DatabaseFile
+from .times import moment
 from .users.models import Login
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ _PAUSE = 1.0
 _OVER = ("suspended", "archived")
 
 
-def close_sessions(platform: Platform, tenant: Tenant) -> int:
-    """End every log-in of a tenant for good, and return how many there were.
+def close_sessions(platform: Platform, tenant: Tenant, since: float) -> int:
+    """End every log-in of a tenant that is from before a moment, and return how many there were.
 
     API tokens stay, for the time when the tenant is active again; until then the gate refuses them.
 
+    :param since: the moment, in Unix time: when the state came into force. A process that gets to this late must not
+        end what has begun since.
     :raises DatabaseUnavailable: if the database cannot be written to just now.
     """
     try:
@@ -46,22 +49,24 @@ def close_sessions(platform: Platform, tenant: Tenant) -> int:
     except FileNotFoundError:
         return 0
     with platform.databases.direct(file, "write") as connection:
-        ended = connection.execute(delete(Login)).rowcount
+        ended = connection.execute(delete(Login).where(Login.created_at < moment(since))).rowcount
         connection.commit()
     return ended
 
 
-def follow(platform: Platform, before: Registry) -> None:
+def follow(platform: Platform, before: Registry, since: float) -> None:
     """End the log-ins of the tenants that are suspended now and were not before, or were and are no more.
 
-    The latter too, as the former may have failed, or happened while no process was there. What fails is logged. Each
-    process does so, and it is done by whichever is first.
+    The latter too, as the former may have failed, happened while no process was there, or been late for a log-in. What
+    fails is logged. Each process does so, and it is done by whichever is first.
+
+    :param since: when the registry came into force, in Unix time.
     """
     was = {slug for slug, tenant in before.items() if tenant.status == "suspended"}
     for slug, tenant in platform.registry.items():
         if (tenant.status == "suspended") is not (slug in was):
             try:
-                close_sessions(platform, tenant)
+                close_sessions(platform, tenant, since)
             except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is
                 log.error("The log-ins of '%s' could not be ended as it was suspended: %s", slug, explain(error))
 

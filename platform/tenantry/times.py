@@ -8,3 +8,8 @@ from datetime import UTC, datetime
 def now() -> datetime:
     """Return the present moment in UTC, without a zone, as columns of type ``DateTime`` keep it."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def moment(seconds: float) -> datetime:
+    """Return a moment of Unix time in the same form."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

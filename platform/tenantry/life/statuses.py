@@ -26,11 +26,11 @@ def set_statuses(file: Path, slugs: Iterable[str], status: str, only: str = "") 
             set_status(editor, slug, status)
         generation = editor.save(*changed)
     if changed and "suspended" in (status, *before.values()):
-        _end_log_ins(file, [slug for slug in changed if "suspended" in (status, before[slug])])
+        _end_log_ins(file, [slug for slug in changed if "suspended" in (status, before[slug])], generation.since)
     return before, generation
 
 
-def _end_log_ins(file: Path, slugs: list[str]) -> None:
+def _end_log_ins(file: Path, slugs: list[str], since: float) -> None:
     """End the log-ins of tenants that were suspended, also where no process serves that would do it."""
     from ..app import Platform
     from ..suspension import close_sessions
@@ -38,7 +38,7 @@ def _end_log_ins(file: Path, slugs: list[str]) -> None:
     platform, failed = Platform.from_file(file), []
     for slug in slugs:
         try:
-            close_sessions(platform, platform.registry[slug])
+            close_sessions(platform, platform.registry[slug], since)
         except Exception as error:  # what is wrong with one tenant's database is told, and the others are done
             failed.append(f"'{slug}' ({explain(error)})")
     if failed:
