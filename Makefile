@@ -21,7 +21,7 @@ serve: .venv/serve
 SHM = $(shell test -w /dev/shm && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 test: .venv/dev
 	@PYTHONDONTWRITEBYTECODE= $(if $(SHM),TMPDIR=$${TMPDIR:-$(SHM)}) \
-		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: .venv/dev
 	@$(BIN)/python -m bench $(ARGS)

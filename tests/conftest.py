@@ -17,11 +17,25 @@ from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["tenantry.testing", "pytester"]
 
 ROOT = Path(__file__).parent.parent
+
+
+#: The files that take longest, which are begun first, so that no process is left alone with one at the end.
+LONGEST = ("serving", "reload", "restore", "schemathesis", "life_killed", "migrate", "worker", "provisioning", "warmth")
+
+# A machine that is busy makes an example slow, which says nothing of the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

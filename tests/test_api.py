@@ -777,7 +777,7 @@ class Named(Schema):
     text: Annotated[Lines, Field(max_length=50)] = ""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=50))
 def test_what_the_pattern_takes_is_clean(text: str) -> None:
     """A line that is taken has no control characters, nothing that turns, and something to be seen."""

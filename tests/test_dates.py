@@ -148,7 +148,7 @@ class TestFormats:
                 for each in (moment, far):
                     assert all(shown(each))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.datetimes(timezones=st.none() | st.timezones()),
         st.sampled_from(["en", "de", "pt-BR", "ar"]),

@@ -150,7 +150,7 @@ def everything(url_map: Map) -> list[Any]:
 
 
 @given(rules=st.lists(st.tuples(paths, options), max_size=6), chosen=map_options, late=map_options)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_it_matches_and_builds_as_werkzeugs_map(rules: list[Any], chosen: dict[str, Any], late: dict[str, Any]) -> None:
     floor_plan = FloorPlan()
     usual, first, second = Map(**chosen), floor_plan.url_map_class(**chosen), floor_plan.url_map_class(**chosen)

@@ -104,7 +104,7 @@ lines = st.sampled_from(
 
 
 @given(st.lists(lines, max_size=12))
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_cut_says_what_the_whole_does(found: list[str]) -> None:
     """Where the whole is TOML and can be cut, each part is TOML, and together they are the whole."""
     text = "\n".join(found)

@@ -429,7 +429,7 @@ class TestBrokenWords:
             assert render_template_string('{{ gettext("all") }}') == "100 % davon"
             assert gettext("of {title}").format(title="x") == "alles"
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(alphabet='msgidstrctxplural[]01" \\\n#~,%(){}n=;:/*?!&|<>', max_size=200), st.booleans())
     def test_anything_is_taken_or_refused_in_words(self, tmp_path: Path, text: str, in_rule: bool) -> None:
         folder = tmp_path / "any"

@@ -113,12 +113,12 @@ def test_killed_at_any_moment_a_rerun_finishes(tmp_path: Path) -> None:
     environment = {**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])}
     command = [sys.executable, "-m", "tenantry.cli", "provision", "--all"]
     unfinished = 0
-    for step in range(12):
+    for step in range(6):
         state = tmp_path / "var"
         if state.exists():
             subprocess.run(["rm", "-rf", str(state)], check=True)
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-        time.sleep(0.35 + step * 0.04)
+        time.sleep(0.35 + step * 0.08)
         process.send_signal(signal.SIGKILL)
         process.wait()
         unfinished += process.returncode == -signal.SIGKILL

@@ -191,6 +191,7 @@ def test_14_a_body_that_is_framed_wrongly_is_400(site: Path, serve: Serve) -> No
     )
     (site / "tenants.toml").write_text('[platform]\nblueprints = "reads"\n[tenants.acme]\npath = "/acme"\n')
     server = serve(site)
+    assert server.get("/acme/").status == 405, "its database is there from now on"
     head = b"POST /acme/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     for body in (b"0x0\r\n\r\n", b"+0\r\n\r\n", b"0_0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n"):
         wire = server.raw(head + body, timeout=2)

@@ -375,9 +375,7 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(
-    max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLives.settings = settings(max_examples=10, stateful_step_count=20, suppress_health_check=list(HealthCheck))
 
 
 # ---- What is shared refers to nobody --------------------------------------------------------------------------------
