@@ -239,16 +239,22 @@ def test_routes(run: Run) -> None:
     assert {"rule", "methods", "endpoint", "override"} == set(as_json(run("routes", "acme", "--json"))[0])
 
 
-def test_provision_one_and_all(run: Run, site: Path) -> None:
+def test_provision_one_some_and_all(run: Run, site: Path) -> None:
     assert re.search(r"acme +created", run("provision", "acme").output)
     assert (site / "var" / "tenants" / "acme" / "tenant.db").is_file()
     assert not (site / "var" / "tenants" / "globex").exists()
+    assert run("provision", "globex", "acne").exit_code == 1
+    assert not (site / "var" / "tenants" / "globex").exists(), "all names are looked at first"
+    parsed = as_json(run("provision", "globex", "acme", "globex", "--json"))
+    assert [(row["slug"], row["result"]) for row in parsed] == [("globex", "created"), ("acme", "ready")]
     parsed = as_json(run("provision", "--all", "--json"))
     assert [(row["slug"], row["result"]) for row in parsed] == [
         ("acme", "ready"),
-        ("globex", "created"),
+        ("globex", "ready"),
         ("initech", "created"),
     ]
+    refused = run("provision", "globex", "acme", "--new-deed")
+    assert (refused.exit_code, "--new-deed is for one tenant" in refused.output) == (2, True)
     assert run("provision", "--all", "--quiet").output == ""
 
 

@@ -106,7 +106,7 @@ def test_administrators_take_everything_but_secrets(platform: Platform, acme: Te
     answer = acme.submit(PAGE)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/zip"
-    assert re.fullmatch(r"attachment; filename=acme-\d{8}\.zip", answer.headers["Content-Disposition"])
+    assert re.fullmatch(r"attachment; filename=acme-\d{8}T\d{6}Z\.zip", answer.headers["Content-Disposition"])
     assert answer.headers["Cache-Control"] == "no-store"
     assert int(answer.headers["Content-Length"]) == len(answer.data)
     check(read(answer.data), secrets)

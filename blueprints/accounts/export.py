@@ -8,7 +8,6 @@ from flask import Response, current_app, render_template, send_file
 
 from tenantry import current_tenant, current_user, db, exporting, forms, role_required
 from tenantry.events import record
-from tenantry.times import now
 from tenantry.users import session_required
 
 from . import bp
@@ -33,7 +32,6 @@ def download() -> Response:
     current_app.logger.info("The data of '%s' is exported by user %s", current_tenant.slug, current_user.id)
     db.begin(write=False)
     file = exporting.make()
-    name = f"{current_tenant.slug}-{now():%Y%m%d}.zip"
-    response = send_file(file, "application/zip", as_attachment=True, download_name=name)
+    response = send_file(file, "application/zip", as_attachment=True, download_name=exporting.file_name())
     response.content_length = os.fstat(file.fileno()).st_size
     return response

@@ -40,38 +40,49 @@ class Trial:
         self.file = file
         self.seconds = seconds
         self._deadline = time.monotonic() + seconds + _GRACE
-        # Not pipes, which would be held open by what an import starts, and be full.
-        self._question = tempfile.TemporaryFile()  # noqa: SIM115  # this and the next live as long as the process
-        self._answer = tempfile.TemporaryFile()  # noqa: SIM115
-        self._question.write(json.dumps([str(file), seconds, slugs]).encode())
-        self._question.seek(0)
-        self._process = subprocess.Popen(  # noqa: S603  # ours
-            [sys.executable, "-m", __name__],
-            stdin=self._question,
-            stdout=self._answer,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._problems: list[Problem] | None = None
+        # Not a pipe, which would be held open by what an import starts.
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed once it is read, or by stop()
+        with tempfile.TemporaryFile() as question:
+            question.write(json.dumps([str(file), seconds, slugs]).encode())
+            question.seek(0)
+            self._process = subprocess.Popen(  # noqa: S603  # ours
+                [sys.executable, "-m", __name__],
+                stdin=question,
+                stdout=self._answer,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def has_ended(self) -> bool:
         """Whether there is an answer, or will be none."""
         if self._process.poll() is None and time.monotonic() > self._deadline:
-            self.stop()
+            self._kill()
         return self._process.poll() is not None
-
-    def stop(self) -> None:
-        """Kill the process, with those that it has started."""
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
 
     def problems(self) -> list[Problem]:
         """Wait for the end; return what is wrong, be it that there is no answer."""
         while not self.has_ended():
             time.sleep(0.05)
-        self._answer.seek(0)
-        text = self._answer.read().decode(errors="replace")
+        if self._problems is None:
+            with self._answer as answer:
+                answer.seek(0)
+                self._problems = self._read(answer.read().decode(errors="replace"))
+        return self._problems
+
+    def stop(self) -> None:
+        """End it, wherever it is."""
+        if self._process.poll() is None:
+            self._kill()
+        self._answer.close()
+
+    def _kill(self) -> None:
+        """Kill the process, with those that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _read(self, text: str) -> list[Problem]:
         try:
             return [Problem(**each) for each in json.loads(text)]
         except (ValueError, TypeError):

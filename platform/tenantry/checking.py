@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Hashable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -25,6 +26,10 @@ from .tenant_app import TenantApp
 from .tomlfile import TomlFile
 
 _NO_DEED = UUID(int=0)
+_NEEDS_RELOAD = (
+    ". In this edit [platform] names other code, which only new processes take up. What tenants want of it has to come "
+    "with them: reload gunicorn (kill -HUP), which takes both"
+)
 #: A mistake: the tenant that has it, ``None`` where all have; the key that is to blame; and what is wrong.
 _Mistake = tuple[Tenant | None, str, str]
 
@@ -69,14 +74,18 @@ def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
     """
     found: dict[Hashable, _Mistake] = {}
     _look_at(platform, _changed(platform.registry, registry), None, found)
-    return _placed(registry, found.values())
+    hint = _NEEDS_RELOAD if registry.names_other_code(platform.registry) else ""
+    return [replace(problem, message=problem.message + hint) for problem in _placed(registry, found.values())]
 
 
 def newly_naming(before: Registry, registry: Registry) -> list[str]:
     """Return the slugs of the tenants that an edit lets name code that no tenant named, or configure extensions anew.
 
-    So this is where something is imported or run by an edit that was not before.
+    So this is where something is imported or run by an edit that was not before. All of them, if the platform names
+    other code.
     """
+    if registry.names_other_code(before):
+        return list(registry)
     known = set().union(*(_code_of(tenant) for tenant in before.values()))
     configs = {id(tenant.config) for tenant in before.values()} if before.settings.extensions else None
     return [

@@ -64,6 +64,11 @@ class _Exported:
     about: str
 
 
+def file_name() -> str:
+    """Return what an export that is made now is called, as an archive of a backup is."""
+    return f"{current_tenant.slug}-{now():%Y%m%dT%H%M%SZ}.zip"
+
+
 def make() -> BinaryIO:
     """Return a file with the export of the current tenant. It has no name, and goes when it is closed.
 

@@ -53,8 +53,11 @@ def inherited(file: Path) -> Good | None:
 def new_ones(problems: Iterable[Problem], registry: Registry, good: Registry) -> list[Problem]:
     """Return the problems that an edit has brought: all but those of tenants that it left as they were.
 
-    Such a tenant answers 503 already, and must not keep the operator from editing the others.
+    Such a tenant answers 503 already, and must not keep the operator from editing the others. Where the platform names
+    other code, no tenant is as it was.
     """
+    if registry.names_other_code(good):
+        return list(problems)
     return [problem for problem in problems if not _was_there(problem, registry, good)]
 
 

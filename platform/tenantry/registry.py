@@ -83,6 +83,8 @@ LASTING = (
     "redis",
     "environment",
 )
+#: Those of them that name code.
+_CODE = ("blueprints", "extensions", "package")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -206,6 +208,10 @@ class Registry(Mapping[str, Tenant]):
     def lasting_changes(self, other: Registry) -> list[str]:
         """Return the settings in which this registry differs from another one, and that only a new process takes up."""
         return [name for name in LASTING if getattr(self.settings, name) != getattr(other.settings, name)]
+
+    def names_other_code(self, other: Registry) -> bool:
+        """Whether the blueprints, the extensions or the package are others than another registry's."""
+        return any(getattr(self.settings, name) != getattr(other.settings, name) for name in _CODE)
 
     def served(self) -> list[Tenant]:
         """Return the tenants that are not archived."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .accepting import Check, candidate_of, decide
-from .checking import dry_platform, problems_of_edit
+from .checking import dry_platform, problems_of_edit, problems_of_tenants
 from .errors import ConfigError, Problem, StateError
 from .files import locked, make_private_folder
 from .generations import Generation, Generations, Rejection
@@ -80,7 +80,9 @@ def check_changes(generations: Generations) -> Check:
         before = Registry.load(generations.sources(current.number)) if current else None
 
     def check(registry: Registry) -> list[Problem]:
-        return problems_of_edit(dry_platform(before or Registry(registry.settings, {})), registry)
+        base = before or Registry(registry.settings, {})
+        new = problems_of_tenants(registry, registry) if registry.names_other_code(base) else []
+        return new or problems_of_edit(dry_platform(base), registry)
 
     return check
 

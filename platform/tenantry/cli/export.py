@@ -9,13 +9,12 @@ import click
 
 from .. import db, exporting
 from ..backups.keeping import written_whole
-from ..times import now
 from .output import load_platform, relative
 
 
 @click.command()
 @click.argument("slug")
-@click.option("--to", metavar="FILE|-", help="Another file than <slug>-<day>.zip here; '-' for standard output.")
+@click.option("--to", metavar="FILE|-", help="Another file than <slug>-<time>.zip here; '-' for standard output.")
 @click.pass_context
 def export(context: click.Context, slug: str, to: str | None) -> None:
     """Write a tenant's data in open formats: a zip of JSON lines, CSV and uploads.
@@ -29,7 +28,7 @@ def export(context: click.Context, slug: str, to: str | None) -> None:
         if to == "-":
             exporting.write(sys.stdout.buffer)
             return
-        path = Path(to or f"{slug}-{now():%Y%m%d}.zip")
+        path = Path(to or exporting.file_name())
         try:
             with written_whole(path) as file:
                 exporting.write(file)

@@ -13,27 +13,27 @@ from .output import as_json, load_platform, print_json, print_table
 
 
 @click.command()
-@click.argument("slug", required=False)
+@click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 @click.option("--all", "everyone", is_flag=True, help="Every tenant that is not archived.")
 @click.option("--new-deed", is_flag=True, help="Make a database that was copied from another tenant's one of its own.")
 @click.option("--quiet", is_flag=True, help="Say nothing of tenants that were ready.")
 @as_json
 @click.pass_context
 def provision(
-    context: click.Context, slug: str | None, everyone: bool, new_deed: bool, quiet: bool, as_json: bool
+    context: click.Context, slugs: tuple[str, ...], everyone: bool, new_deed: bool, quiet: bool, as_json: bool
 ) -> None:
     """Make tenants ready before their visitors come.
 
     A new tenant gets its database and first content; the tables of the others are brought up to date.
     """
-    if (slug is None) is not everyone:
-        raise click.UsageError("Give either the slug of a tenant, or --all.")
-    if new_deed and not slug:
+    if bool(slugs) is everyone:
+        raise click.UsageError("Give either slugs of tenants, or --all.")
+    if new_deed and len(slugs) != 1:
         raise click.UsageError("--new-deed is for one tenant; give its slug.")
     platform = load_platform(context)
-    if slug and new_deed:
-        give_new_deed(platform, platform.registry[slug])
-    chosen = [platform.registry[slug]] if slug else platform.registry.served()
+    chosen = [platform.registry[slug] for slug in dict.fromkeys(slugs)] or platform.registry.served()
+    if new_deed:
+        give_new_deed(platform, chosen[0])
     results = [(tenant.slug, *_provision(platform, tenant)) for tenant in chosen]
     failed = [result for result in results if result[1] == "failed"]
     if as_json:
