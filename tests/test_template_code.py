@@ -72,9 +72,10 @@ class Shop:
         return f'extensions = ["{self.package}_ext:init_app"]'
 
     def serve(self, platform: str = "", acme: str = "") -> Platform:
-        return make_platform(
-            self.folder, textwrap.dedent(TENANTS).format(package=self.package, platform=platform, acme=acme)
-        )
+        text = textwrap.dedent(TENANTS).format(package=self.package, platform=platform, acme=acme)
+        made = make_platform(self.folder, text)
+        made.template_code = template_code.TemplateCode()  # one that no other test has filled
+        return made
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ class Platform:
     :ivar databases: the open SQLite connections.
     :ivar floor_plan: the compiled URL rules that its apps share.
     :ivar template_code: the compiled templates that they share.
+    :ivar blank_folder: where the database is kept of which new tenants get a copy.
     :ivar redis: the Redis that they share; ``None`` where [platform] redis names none.
     :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
@@ -105,6 +106,7 @@ class Platform:
         self.blueprints = BlueprintSet(settings)
         self.floor_plan = FloorPlan()
         self.template_code = TemplateCode()
+        self.blank_folder = settings.state_dir / "blank"
         self.redis = SharedRedis(settings.redis) if settings.redis else None
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
@@ -267,7 +269,7 @@ class Platform:
     @cached_property
     def blank(self) -> Blank:
         """The database that new tenants get a copy of."""
-        return Blank(self.registry.settings.state_dir / "blank", self.blueprints.folders("migrations"))
+        return Blank(self.blank_folder, self.blueprints.folders("migrations"))
 
     @cached_property
     def catalogues(self) -> Catalogues:

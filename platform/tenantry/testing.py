@@ -21,6 +21,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,8 +32,10 @@ from werkzeug.test import Client, TestResponse
 
 from . import db
 from .app import Platform
+from .floor_plan import FloorPlan
 from .jobs.running import INACTIVE_PAUSE, Dropped, NotActive, perform
 from .registry import ENVIRONMENT, Registry, Tenant
+from .template_code import TemplateCode
 from .times import now
 from .users.logins import log_in
 from .users.models import User
@@ -125,10 +128,20 @@ def client_of(platform: Platform, slug: str, by_path: bool = False) -> TenantCli
 
 
 def make_platform(folder: Path, tenants_toml: str = TWO_TENANTS) -> Platform:
-    """Write a tenants.toml into ``folder`` and return its platform."""
+    """Write a tenants.toml into ``folder`` and return its platform.
+
+    With other platforms of this process it shares compiled rules and templates, and the blank database that new tenants
+    are copied from. They are found by all that they are made of, so no test sees what another has done.
+    """
     file = folder / "tenants.toml"
     file.write_text(tenants_toml, encoding="utf-8")
-    return Platform(Registry.from_file(file))
+    platform = Platform(Registry.from_file(file))
+    platform.floor_plan, platform.template_code, platform.blank_folder = _FLOOR_PLAN, _TEMPLATE_CODE, Path(_BLANKS.name)
+    return platform
+
+
+_FLOOR_PLAN, _TEMPLATE_CODE = FloorPlan(), TemplateCode()
+_BLANKS = TemporaryDirectory(prefix="tenantry-blank-")
 
 
 def run_jobs(platform: Platform, *, delayed: bool = False) -> int:
