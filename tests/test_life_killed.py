@@ -11,10 +11,13 @@ from pathlib import Path
 
 import dying
 import pytest
+from werkzeug.test import Client
 
 from conftest import ROOT
+from tenantry.app import Platform
 from tenantry.memory import Memory
 from tenantry.taking_up import at_start
+from tenantry.testing import share_between_tests
 
 OTHERS = {"/acme/-/theme.css": 200}
 
@@ -39,6 +42,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dying.command(folder, "users", "add", "acme", "ada@example.com")
     dying.command(folder, "users", "add", "initech", "peter@example.com")
     dying.command(folder, "archive", "globex")
+    # What each child would compile anew is compiled here.
+    platform = share_between_tests(Platform(at_start(folder / "tenants.toml", Memory()).registry))
+    Client(platform).get("/acme/-/theme.css", base_url="http://localhost/")
+    platform.databases.close_idle()
     return folder
 
 
@@ -59,13 +66,9 @@ def answers(folder: Path, *paths: str) -> dict[str, int]:
     """What a server answers that starts now, in the middle of everything."""
 
     def ask() -> dict[str, int]:
-        from werkzeug.test import Client
-
-        from tenantry.app import Platform
-
         found = at_start(folder / "tenants.toml", Memory())
         assert not found.problems, found.problems
-        client = Client(Platform(found.registry))
+        client = Client(share_between_tests(Platform(found.registry)))
         return {path: client.get(path, base_url="http://localhost/").status_code for path in paths}
 
     found: dict[str, int] = dying.in_child(folder, ask)

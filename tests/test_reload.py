@@ -369,13 +369,12 @@ ENDS_BADLY = {
     "import os; os._exit(3)": "ended the process, as if something in it exits",
     "import ctypes; ctypes.string_at(0)": "something in it crashes (VIEWS, line 1)",
     "import sys; sys.exit(1)": "SystemExit: 1 (VIEWS, line 1)",
-    "import time\nwhile True: time.sleep(9)": "did not come to an end within 4 seconds (VIEWS, line 2)",
-    "while True: print('x' * 2**16)": "did not come to an end within 4 seconds (VIEWS, line 1)",
+    "import time\nwhile True: time.sleep(9)": "did not come to an end within 8 seconds (VIEWS, line 2)",
 }
 
 
 def test_an_import_that_does_not_end_well_harms_nobody(folder: Path, serve: Serve) -> None:
-    server = serve(folder, prelude="from tenantry import following\nfollowing.TRIED = 4.0")
+    server = serve(folder, prelude="from tenantry import following\nfollowing.TRIED = 8.0")
     wait_until(lambda: len(status(folder)["processes"]) == 2)
     before, file = set(workers(server)), folder / "tenants.toml"
     good, own = file.read_text(), folder / "tenants" / "acme"

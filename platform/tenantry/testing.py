@@ -128,20 +128,24 @@ def client_of(platform: Platform, slug: str, by_path: bool = False) -> TenantCli
 
 
 def make_platform(folder: Path, tenants_toml: str = TWO_TENANTS) -> Platform:
-    """Write a tenants.toml into ``folder`` and return its platform.
-
-    With other platforms of this process it shares compiled rules and templates, and the blank database that new tenants
-    are copied from. They are found by all that they are made of, so no test sees what another has done.
-    """
+    """Write a tenants.toml into ``folder`` and return its platform."""
     file = folder / "tenants.toml"
     file.write_text(tenants_toml, encoding="utf-8")
-    platform = Platform(Registry.from_file(file))
-    platform.floor_plan, platform.template_code, platform.blank_folder = _FLOOR_PLAN, _TEMPLATE_CODE, Path(_BLANKS.name)
-    return platform
+    return share_between_tests(Platform(Registry.from_file(file)))
 
 
 _FLOOR_PLAN, _TEMPLATE_CODE = FloorPlan(), TemplateCode()
 _BLANKS = TemporaryDirectory(prefix="tenantry-blank-")
+
+
+def share_between_tests(platform: Platform) -> Platform:
+    """Let a platform that has no apps yet share compiled rules and templates with others of this process, and the blank
+    database that new tenants are copied from; return it.
+
+    They are found by all that they are made of, so no test sees what another has done. It saves most of a test's time.
+    """
+    platform.floor_plan, platform.template_code, platform.blank_folder = _FLOOR_PLAN, _TEMPLATE_CODE, Path(_BLANKS.name)
+    return platform
 
 
 def run_jobs(platform: Platform, *, delayed: bool = False) -> int:
