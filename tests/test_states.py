@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import threading
@@ -17,16 +19,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from test_serving import wait_until
+from test_serving import workers as worker_pids
 from walking import Walker, furnish, operation_of, routes
 
-from conftest import ROOT, Answer, Server
+from conftest import ROOT, Answer, Server, wait_until
 from tenantry import Platform, db
 from tenantry.cli import main
-from tenantry.errors import TenantReadOnly
+from tenantry.errors import StateError, TenantReadOnly
+from tenantry.generations import Generations
+from tenantry.life.statuses import set_statuses
 from tenantry.maintenance import make_pass
 from tenantry.registry import Registry
-from tenantry.suspension import close_sessions
+from tenantry.suspension import close_sessions, end_again
 from tenantry.testing import client_of, make_platform
 from tenantry.users import User, issue_token
 
@@ -650,6 +654,52 @@ def test_a_process_that_is_late_ends_no_log_in_from_after_it(lived_in: Path) -> 
     late.take_up(Registry.from_file(lived_in / "tenants.toml"), 3, since)
     assert before.get("/accounts/").status_code == 302
     assert after.get("/accounts/").status_code == 200
+
+
+def test_a_worker_that_starts_late_ends_no_log_in_either(lived_in: Path, serve: Serve) -> None:
+    """It begins with what gunicorn's master knows, which may be many generations old."""
+    set_status(lived_in, "suspended")
+    server = serve(lived_in, workers=1)
+    set_status(lived_in, "active")
+    wait_until(lambda: server.get("/acme/", "localhost").status == 200)
+    client = client_of(Platform.from_file(lived_in / "tenants.toml"), "acme")
+    client.log_in("ada")
+    cookie = "Cookie: " + "; ".join(f"{each.key}={each.value}" for each in client._cookies.values())
+    set_status(lived_in, "read-only", "globex")
+    folder = Generations(lived_in / "var", lived_in / "tenants.toml")
+    wait_until(lambda: getattr(folder.current(), "number", 0) == 3)
+    (worker,) = worker_pids(server)
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: worker_pids(server) not in ([], [worker]))
+    time.sleep(0.5)
+    assert server.get("/acme/accounts/", "localhost", cookie).status == 200
+
+
+def test_who_was_logged_in_before_a_suspension_is_not_after_it(lived_in: Path) -> None:
+    """Also where the database is busy, at the one moment and at the other."""
+    platform = Platform.from_file(lived_in / "tenants.toml")
+    client = client_of(platform, "acme")
+    client.log_in("ada")
+    platform.databases.close_idle()
+    file = lived_in / "tenants.toml"
+    with closing(sqlite3.connect(platform.registry["acme"].database_file)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match="The status is in force, but log-ins could not be ended of 'acme'"):
+            set_statuses(file, ["acme"], "suspended")
+        with pytest.raises(StateError, match="so these stay suspended: 'acme'"):
+            set_statuses(file, ["acme"], "active")
+        assert Registry.from_file(file)["acme"].status == "suspended"
+        set_statuses(file, ["acme"], "archived")
+        with pytest.raises(StateError, match="could not be ended"):
+            set_statuses(file, ["acme"], "suspended")
+        platform.take_up(Registry.from_file(file))
+        assert list(platform.unended) == ["acme"]
+        assert end_again(platform) == ["acme"]
+    assert end_again(platform) == []
+    set_statuses(file, ["acme"], "active")
+    again = client_of(Platform.from_file(file), "acme")
+    again._cookies = client._cookies
+    assert again.get("/accounts/").status_code == 302
 
 
 def test_a_database_that_is_broken_does_not_keep_a_suspension_up(lived_in: Path, caplog: Any) -> None:

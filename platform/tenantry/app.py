@@ -88,6 +88,7 @@ class Platform:
     :ivar rates: counters of requests.
     :ivar cache: what blueprints keep by ``tenantry.cache``.
     :ivar streams: the answers that are being sent while they are made.
+    :ivar unended: tenants whose log-ins are to be ended, with the moment before which they began.
     :raises StateError: if the state folder or the key ring cannot be used.
     :raises ImportFailed: if a Redis is named, and the package for it is not installed.
     """
@@ -111,6 +112,7 @@ class Platform:
         self.rates = Rates(settings.state_dir / "rates")
         self.cache = PlatformCache(RedisStore(self.redis) if self.redis else LocalStore())
         self.streams = suspension.Streams(self)
+        self.unended: dict[str, float] = {}
         self.dispatcher = self._make_dispatcher(registry)
         self._scheme = settings.scheme
         if hops := settings.trusted_proxies:

@@ -30,7 +30,7 @@ from sqlalchemy import Column, Result, Table, inspect, select
 from . import db
 from .context import current_tenant
 from .organizations.scope import unscoped
-from .times import now
+from .times import IN_NAMES, now
 from .uploads import NoRoomLeft, Upload
 
 #: Rows that are in memory at once.
@@ -66,7 +66,7 @@ class _Exported:
 
 def file_name() -> str:
     """Return what an export that is made now is called, as an archive of a backup is."""
-    return f"{current_tenant.slug}-{now():%Y%m%dT%H%M%SZ}.zip"
+    return f"{current_tenant.slug}-{now().strftime(IN_NAMES)}.zip"
 
 
 def make() -> BinaryIO:

@@ -20,7 +20,7 @@ from sqlalchemy import delete
 
 from .explaining import explain
 from .sqlite import DatabaseFile
-from .times import moment
+from .times import from_unix
 from .users.models import Login
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def close_sessions(platform: Platform, tenant: Tenant, since: float) -> int:
     except FileNotFoundError:
         return 0
     with platform.databases.direct(file, "write") as connection:
-        ended = connection.execute(delete(Login).where(Login.created_at < moment(since))).rowcount
+        ended = connection.execute(delete(Login).where(Login.created_at < from_unix(since))).rowcount
         connection.commit()
     return ended
 
@@ -58,17 +58,28 @@ def follow(platform: Platform, before: Registry, since: float) -> None:
     """End the log-ins of the tenants that are suspended now and were not before, or were and are no more.
 
     The latter too, as the former may have failed, happened while no process was there, or been late for a log-in. What
-    fails is logged. Each process does so, and it is done by whichever is first.
+    fails is logged, and noted to be tried again. Each process does so, and it is done by whichever is first.
 
     :param since: when the registry came into force, in Unix time.
     """
     was = {slug for slug, tenant in before.items() if tenant.status == "suspended"}
     for slug, tenant in platform.registry.items():
         if (tenant.status == "suspended") is not (slug in was):
-            try:
-                close_sessions(platform, tenant, since)
-            except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is
-                log.error("The log-ins of '%s' could not be ended as it was suspended: %s", slug, explain(error))
+            platform.unended[slug] = since
+    for slug in end_again(platform):
+        log.error("The log-ins of '%s' could not be ended as it was suspended, and are tried again.", slug)
+
+
+def end_again(platform: Platform) -> list[str]:
+    """End the log-ins that are noted to be ended; return the slugs of the tenants with which it fails."""
+    for slug, since in list(platform.unended.items()):
+        try:
+            if slug in platform.registry:
+                close_sessions(platform, platform.registry[slug], since)
+            del platform.unended[slug]
+        except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is
+            log.debug("The log-ins of '%s' could not be ended: %s", slug, explain(error))
+    return list(platform.unended)
 
 
 class Streams:

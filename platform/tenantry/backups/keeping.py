@@ -15,11 +15,11 @@ from typing import BinaryIO
 from ..errors import StateError
 from ..files import abandoned, bring_to_disk, give_to_owner_of, hold_new, make_private_folder
 from ..registry import Settings
+from ..times import IN_NAMES
 from .archive import read_manifest
 from .encryption import is_encrypted
 from .refusals import BadArchive
 
-_TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([a-z0-9][a-z0-9-]*)-(\d{8}T\d{6}Z)\.tar\.gz(\.age)?", re.ASCII)
 
 
@@ -45,7 +45,7 @@ def default_folder(settings: Settings) -> Path:
 def place_for(folder: Path, slug: str, moment: datetime, is_encrypted: bool) -> Path:
     """Return where a new archive belongs: the second one of a second is named after the next."""
     while True:
-        path = folder / slug / f"{slug}-{moment.strftime(_TIME)}.tar.gz{'.age' if is_encrypted else ''}"
+        path = folder / slug / f"{slug}-{moment.strftime(IN_NAMES)}.tar.gz{'.age' if is_encrypted else ''}"
         if not path.exists() and not any(path.parent.glob(f".{path.name}.*")):
             return path
         moment += timedelta(seconds=1)
@@ -129,7 +129,7 @@ def _look_at(path: Path) -> Backup | None:
     named = _NAME.fullmatch(path.name)
     if named is None or named[1] != path.parent.name:
         return None
-    moment = datetime.strptime(named[2], _TIME).replace(tzinfo=UTC)
+    moment = datetime.strptime(named[2], IN_NAMES).replace(tzinfo=UTC)
     return Backup(named[1], path, moment, path.stat().st_size, bool(named[3]))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..editing import editing, set_status
@@ -22,27 +23,38 @@ def set_statuses(file: Path, slugs: Iterable[str], status: str, only: str = "") 
     with editing(file) as editor:
         before = {slug: editor.registry[slug].status for slug in slugs}
         changed = [slug for slug, was in before.items() if was != status and only in ("", was)]
+        # First, as whoever was logged in before a suspension must not be after it; nobody logs in meanwhile.
+        resumed = [slug for slug in changed if before[slug] == "suspended" and status != "archived"]
+        failed = _end_log_ins(file, resumed, time.time())
+        changed = [slug for slug in changed if slug not in failed]
         for slug in changed:
             set_status(editor, slug, status)
         generation = editor.save(*changed)
-    if changed and "suspended" in (status, *before.values()):
-        _end_log_ins(file, [slug for slug in changed if "suspended" in (status, before[slug])], generation.since)
+    if failed:
+        raise StateError(f"Log-ins could not be ended, so these stay suspended: {_told(failed)}. Try it again.")
+    if status == "suspended" and (failed := _end_log_ins(file, changed, generation.since)):
+        raise StateError(
+            f"The status is in force, but log-ins could not be ended of {_told(failed)}. They are when it is resumed."
+        )
     return before, generation
 
 
-def _end_log_ins(file: Path, slugs: list[str], since: float) -> None:
-    """End the log-ins of tenants that were suspended, also where no process serves that would do it."""
+def _end_log_ins(file: Path, slugs: list[str], since: float) -> dict[str, str]:
+    """End log-ins, also where no process serves that would; return the tenants with which it fails, and why."""
     from ..app import Platform
     from ..suspension import close_sessions
 
-    platform, failed = Platform.from_file(file), []
+    failed: dict[str, str] = {}
+    if not slugs:
+        return failed
+    platform = Platform.from_file(file)
     for slug in slugs:
         try:
             close_sessions(platform, platform.registry[slug], since)
         except Exception as error:  # what is wrong with one tenant's database is told, and the others are done
-            failed.append(f"'{slug}' ({explain(error)})")
-    if failed:
-        raise StateError(
-            f"The status is in force, but log-ins could not be ended of {', '.join(failed)}. They are once more when "
-            "the tenant is resumed."
-        )
+            failed[slug] = explain(error)
+    return failed
+
+
+def _told(failed: Mapping[str, str]) -> str:
+    return ", ".join(f"'{slug}' ({reason})" for slug, reason in failed.items())
