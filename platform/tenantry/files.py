@@ -62,13 +62,42 @@ def locked(path: Path, seconds: float = 5.0) -> Iterator[None]:
         # The file may have been moved or removed with its folder while we waited; others lock the one that is there.
         while descriptor < 0 or not is_at(path, descriptor):
             if descriptor >= 0:
-                os.close(descriptor)
+                close_lock(descriptor)
             descriptor = _open_lock(path)
+            note_lock(descriptor)
             _wait_for(descriptor, path, deadline)
         yield
     finally:
         if descriptor >= 0:
-            os.close(descriptor)
+            close_lock(descriptor)
+
+
+#: Descriptors by which this process holds locks.
+_locks: set[int] = set()
+
+
+def note_lock(descriptor: int) -> None:
+    """Let no process that this one forks hold a lock, as a pool that a view has would for as long as it lives.
+
+    To be called before the lock is taken. The descriptor is to be given back by :func:`close_lock`.
+    """
+    _locks.add(descriptor)
+
+
+def close_lock(descriptor: int) -> None:
+    """Give a lock back."""
+    _locks.discard(descriptor)
+    os.close(descriptor)
+
+
+def _drop_locks() -> None:
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in _locks:
+        os.dup2(nothing, descriptor, inheritable=False)  # whoever has it may still close it
+    os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_drop_locks)
 
 
 def _open_lock(path: Path) -> int:

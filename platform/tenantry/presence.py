@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .files import give_to_owner_of, make_private_folder
+from .files import close_lock, give_to_owner_of, make_private_folder, note_lock
 from .registry import Settings
 
 #: Bytes of a note: it is written over in one piece, and what is shorter is filled up.
@@ -64,13 +64,14 @@ class Presence:
     def _open(self) -> int:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         give_to_owner_of(self._path.parent, file)
+        note_lock(file)
         fcntl.flock(file, fcntl.LOCK_EX)  # whoever looks holds it for a moment
         return file
 
     def write(self, generation: int, live: int, watches: bool, pending: tuple[str, ...]) -> None:
         """Say how things are."""
         if not os.fstat(self._file).st_nlink:  # taken for one that is gone, before it was locked
-            os.close(self._file)
+            close_lock(self._file)
             self._file = self._open()
         report = Report(os.getpid(), self.kind, self.since, generation, _memory(), live, watches, pending)
         os.pwrite(self._file, json.dumps(asdict(report)).encode().ljust(_SIZE), 0)
