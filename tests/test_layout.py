@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import LONGEST, ROOT
 
 TENANTRY = ROOT / "platform" / "tenantry"
 MODULES = sorted([*TENANTRY.rglob("*.py"), *(ROOT / "blueprints").rglob("*.py")])
@@ -117,3 +117,7 @@ def test_blueprints_use_public_names_only_and_never_each_other(path: Path) -> No
             assert name.split(".")[1] in tenantry.__all__, f"{name} is not public"
         if name.startswith("blueprints."):
             assert name.split(".")[1] == own, f"{name} is another blueprint's inside"
+
+
+def test_the_files_that_take_longest_are_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / f"test_{name}.py").is_file()] == []

@@ -15,13 +15,16 @@ Then a test takes what it needs::
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -135,16 +138,23 @@ def make_platform(folder: Path, tenants_toml: str = TWO_TENANTS) -> Platform:
 
 
 _FLOOR_PLAN, _TEMPLATE_CODE = FloorPlan(), TemplateCode()
-_BLANKS = TemporaryDirectory(prefix="tenantry-blank-")
+
+
+@cache
+def _blank_folder() -> Path:
+    folder = mkdtemp(prefix="tenantry-blank-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def share_between_tests(platform: Platform) -> Platform:
     """Let a platform that has no apps yet share compiled rules and templates with others of this process, and the blank
     database that new tenants are copied from; return it.
 
-    They are found by all that they are made of, so no test sees what another has done. It saves most of a test's time.
+    They are found by all that they are made of: the blank database by the files of the revisions. It saves most of a
+    test's time.
     """
-    platform.floor_plan, platform.template_code, platform.blank_folder = _FLOOR_PLAN, _TEMPLATE_CODE, Path(_BLANKS.name)
+    platform.floor_plan, platform.template_code, platform.blank_folder = _FLOOR_PLAN, _TEMPLATE_CODE, _blank_folder()
     return platform
 
 
