@@ -12,13 +12,17 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tenantry import trial
+from tenantry.errors import Problem
+from tenantry.sources import Sources
 
 pytest_plugins = ["tenantry.testing", "pytester"]
 
@@ -36,6 +40,22 @@ hypothesis.settings.load_profile("tests")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+class TrialHere:
+    """Looks at what an edit names in this process, for tests that are about something else, or patch what it would see."""
+
+    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
+        self._sources, self._slugs = sources, slugs
+
+    def problems(self) -> list[Problem]:
+        return trial._look(self._sources, self._slugs)
+
+    def poll(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

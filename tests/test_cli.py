@@ -160,7 +160,6 @@ def test_check_reads_registrations_and_navigation(run: Run, site: Path, package:
     write(f"{package}/own/__init__.py", head + "def registrations(tenant):\n    yield {'url_prefx': '/x'}\n")
     assert "give the option 'url_prefx'; did you mean 'url_prefix'?" in run("check").stderr
     write(f"{package}/own/__init__.py", head + "add_to_navigation(bp, 'Notes', 'notes.index')\n")
-    sys.modules.pop(f"{package}.own")
     assert "links 'notes.index' to the endpoint 'own.Notes', which there is not" in run("check").stderr
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -128,6 +129,8 @@ def _corrupt(folder: Path) -> None:
 
 
 def _overlay(folder: Path) -> None:
+    """Of a first start: what is named later is not taken up at all."""
+    shutil.rmtree(folder / "var" / "registry")
     views = folder / "tenants" / "acme" / "views.py"
     views.parent.mkdir(parents=True)
     views.write_text("raise RuntimeError('a secret of acme')")

@@ -201,7 +201,7 @@ def generations(tmp_path: Path) -> Generations:
 
 def offer(generations: Generations, text: str, **options: bool) -> Accepted | Rejection:
     generations.file.write_text(text)
-    return decide(generations, Sources(generations.file), Memory(), lambda registry: (), **options)
+    return decide(generations, Sources(generations.file), Memory(), lambda candidate: (), **options)
 
 
 def accept(generations: Generations, text: str) -> Accepted:
@@ -248,7 +248,7 @@ def test_a_mistake_is_noted_and_changes_nothing(generations: Generations) -> Non
 def test_what_else_is_wrong_with_it_refuses_it_too(generations: Generations) -> None:
     generations.file.write_text(THREE)
     problem = Problem("tenants.toml", "tenants.acme", "is not to be")
-    found = decide(generations, Sources(generations.file), Memory(), lambda registry: [problem])
+    found = decide(generations, Sources(generations.file), Memory(), lambda candidate: [problem])
     assert isinstance(found, Rejection)
     assert found.problems == (problem,)
     assert generations.current() is None
@@ -505,7 +505,7 @@ def test_whoever_is_a_generation_behind_takes_nobody_away(generations: Generatio
     accept(generations, THREE + table("umbrella"))
     generations.file.write_text(THREE + "# an older copy of the file\n")
     base = (first.generation.number, first.registry)
-    found = decide(generations, Sources(generations.file), Memory(), lambda registry: (), base)
+    found = decide(generations, Sources(generations.file), Memory(), lambda candidate: (), base)
     assert isinstance(found, Accepted)
     assert found.generation.kept == ("umbrella",)
 

@@ -77,7 +77,9 @@ def rows(folder: Path, slug: str, query: str) -> list[Any]:
 
 def state_of(folder: Path) -> set[str]:
     return {
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "registry" not in path.parts
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and not {"registry", "__pycache__"} & set(path.parts)
     }
 
 

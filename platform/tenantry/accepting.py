@@ -18,9 +18,6 @@ from .registry import Registry
 from .sources import KEPT, Sources
 from .tables import cut
 
-#: Looks at what an edit names, beyond the files: from the registry that it would make to problems.
-Check = Callable[[Registry], Iterable[Problem]]
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -29,6 +26,10 @@ class Candidate:
     registry: Registry
     sources: Sources
     kept: tuple[str, ...] = ()
+
+
+#: Looks at what an edit names, beyond the files, and returns what is wrong with it.
+Check = Callable[[Candidate], Iterable[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def decide(
     """Turn the files into the next generation, or refuse them. What is the generation in force stays that.
 
     :param sources: reads the files.
-    :param check: looks at what the files name.
+    :param check: looks at what the files name. What it raises ends this, and nothing is decided.
     :param base: number and registry of a generation that is at hand, used where it is the one in force.
     :param forced: take a file that looks cut off.
     :param patience: seconds for which another process may be at this.
@@ -92,7 +93,7 @@ def decide(
     with generations.deciding(patience):
         try:
             candidate = candidate_of(sources, generations, memory, base, forced=forced)
-            if problems := list(check(candidate.registry)):
+            if problems := list(check(candidate)):
                 raise ConfigError(problems)
         except ConfigError as error:
             return generations.reject(sources.digest, error.problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -69,8 +69,13 @@ class Changes:
 def _some(what: str, names: tuple[str, ...]) -> str:
     if not names:
         return ""
+    return f"{what}: {some(names)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names for a sentence, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{what}: {', '.join(names[:_NAMED])}{more}"
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _changes(before: Tenant, after: Tenant) -> list[Change]:

@@ -26,9 +26,9 @@ from .tenant_app import TenantApp
 from .tomlfile import TomlFile
 
 _NO_DEED = UUID(int=0)
-_NEEDS_RELOAD = (
-    ". In this edit [platform] names other code, which only new processes take up. What tenants want of it has to come "
-    "with them: reload gunicorn (kill -HUP), which takes both"
+_RELOAD = (
+    "[platform] names other code, which only new processes have; what tenants want of it comes with them: reload "
+    "gunicorn (kill -HUP)"
 )
 #: A mistake: the tenant that has it, ``None`` where all have; the key that is to blame; and what is wrong.
 _Mistake = tuple[Tenant | None, str, str]
@@ -44,64 +44,73 @@ def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:
     return assemble(platform, tenant, _NO_DEED)
 
 
-def problems_of(registry: Registry) -> list[Problem]:
-    """Return what is wrong beyond the file: the state folder, and all that tenants and blueprints bring."""
+def problems_of(registry: Registry, sources: Sources, slugs: Iterable[str] | None = None) -> list[Problem]:
+    """Return what is wrong beyond the files: the state folder, and all that tenants and blueprints bring.
+
+    :param sources: the files.
+    :param slugs: look at what these tenants bring, and at nothing else.
+    """
     try:
         platform = dry_platform(registry)
     except TenantryError as error:
-        return _placed(registry, [(None, error.key, str(error))])
+        return _placed(sources, [(None, error.key, str(error))])
     found: dict[Hashable, _Mistake] = {}
+    if slugs is not None:
+        _look_at(platform, [registry[slug] for slug in slugs if slug in registry], None, found)
+        return _placed(sources, found.values())
     for message in _unwritable(registry.settings.state_dir):
         found[message] = (None, "state_dir", message)
     _look_at(platform, registry.values(), set(), found)
     for message in _mistakes_of_all(platform):
         found.setdefault(("", message), (None, "blueprints", message))
-    return _placed(registry, found.values())
+    return _placed(sources, found.values())
 
 
-def problems_of_tenants(registry: Registry, slugs: Iterable[str]) -> list[Problem]:
-    """Return what is wrong with some tenants, with the code that is there now."""
-    found: dict[Hashable, _Mistake] = {}
-    _look_at(dry_platform(registry), [registry[slug] for slug in slugs if slug in registry], None, found)
-    return _placed(registry, found.values())
-
-
-def problems_of_edit(platform: Platform, registry: Registry) -> list[Problem]:
+def problems_of_edit(
+    platform: Platform, registry: Registry, sources: Sources, besides: Collection[str] = ()
+) -> list[Problem]:
     """Return what is wrong with the tenants that an edit makes or changes, with the code that this process has.
 
     :param platform: what is served; nothing of it is changed.
     :param registry: what the edit would make.
+    :param sources: the files that say so.
+    :param besides: tenants that are not looked at.
     """
     found: dict[Hashable, _Mistake] = {}
-    _look_at(platform, _changed(platform.registry, registry), None, found)
-    hint = _NEEDS_RELOAD if registry.names_other_code(platform.registry) else ""
-    return [replace(problem, message=problem.message + hint) for problem in _placed(registry, found.values())]
+    tenants = [tenant for tenant in changed(platform.registry, registry) if tenant.slug not in besides]
+    _look_at(platform, tenants, None, found)
+    problems = _placed(sources, found.values())
+    return [_reloadable(problem) for problem in problems] if registry.code != platform.registry.code else problems
 
 
-def newly_naming(before: Registry, registry: Registry) -> list[str]:
-    """Return the slugs of the tenants that an edit lets name code that no tenant named, or configure extensions anew.
+def problems_of_pending(before: Registry, registry: Registry, sources: Sources) -> list[Problem]:
+    """Return which tenants an edit lets name code that is new, while [platform] waits for a reload to be what it says.
 
-    So this is where something is imported or run by an edit that was not before. All of them, if the platform names
-    other code.
+    :param before: what is in force.
     """
-    if registry.names_other_code(before):
-        return list(registry)
-    known = set().union(*(_code_of(tenant) for tenant in before.values()))
-    configs = {id(tenant.config) for tenant in before.values()} if before.settings.extensions else None
-    return [
-        tenant.slug
-        for tenant in _changed(before, registry)
-        if not _code_of(tenant) <= known or (configs is not None and id(tenant.config) not in configs)
-    ]
+    known = code_of(before.values())
+    message = f"names what the processes that serve may not have yet. {_RELOAD}"
+    new = [tenant for tenant in changed(before, registry) if not code_of([tenant]) <= known]
+    return _placed(sources, [(tenant, "features", message) for tenant in new])
 
 
-def _code_of(tenant: Tenant) -> set[str]:
-    """Return the features and the modules that a tenant names."""
-    modules = {import_string.partition(":")[0] for import_string in tenant.overrides.values()}
-    return modules.union(("",) if tenant.features is None else tenant.features)
+def _reloadable(problem: Problem) -> Problem:
+    is_of_code = problem.key.rpartition(".")[2] in ("features", "overrides")
+    return replace(problem, message=f"{problem.message.rstrip('.')}. {_RELOAD}") if is_of_code else problem
 
 
-def _changed(before: Registry, registry: Registry) -> list[Tenant]:
+def code_of(tenants: Iterable[Tenant]) -> set[str]:
+    """Return the features and the views, as import strings, that tenants name; "" stands for all features."""
+    features: set[tuple[str, ...] | None] = set()
+    views: set[str] = set()
+    for tenant in tenants:
+        features.add(tenant.features)
+        views.update(tenant.overrides.values())
+    return views.union(*(("",) if each is None else each for each in features))
+
+
+def changed(before: Registry, registry: Registry) -> list[Tenant]:
+    """Return the tenants that an edit makes or changes."""
     after = registry.in_place_of(before)
     return [tenant for slug, tenant in after.items() if before.get(slug) is not tenant]
 
@@ -116,23 +125,28 @@ def _look_at(
             found.setdefault((owner, message), (tenant, key, message))
 
 
-def _placed(registry: Registry, mistakes: Collection[_Mistake]) -> list[Problem]:
-    """Return mistakes as problems, each with its place in the file, which is read only where there are any."""
+def _placed(sources: Sources, mistakes: Collection[_Mistake]) -> list[Problem]:
+    """Return mistakes as problems, each with its place in the files, which are parsed only where there are any."""
     if not mistakes:
         return []
-    file = TomlFile(Sources(registry.settings.file), registry.settings.file.name)
-    return [
-        file.problem_at(_place(file, tenant, key) if tenant else ("platform", key), message)
-        for tenant, key, message in mistakes
-    ]
+    main = TomlFile(sources, sources.main.name)
+    patterns = main.data.get("platform", {}).get("include", [])
+    files = [main, *(TomlFile(sources, name) for pattern in patterns for name in sources.found(pattern))]
+    return [_problem(files, *mistake) for mistake in mistakes]
 
 
-def _place(file: TomlFile, tenant: Tenant, key: str) -> tuple[str, ...]:
-    """Return where a key stands that holds for a tenant: in its own table, in [defaults], or in [platform]."""
-    if not key:
-        return ("tenants", tenant.slug)
-    places = (("tenants", tenant.slug, key), ("defaults", key), ("platform", key))
-    return next((place for place in places if file.has(*place)), places[0])
+def _problem(files: list[TomlFile], tenant: Tenant | None, key: str, message: str) -> Problem:
+    """Return a mistake as a problem at its key: in the tenant's own table, in [defaults], or in [platform]."""
+    main = files[0]
+    if tenant is None:
+        return main.problem_at(("platform", key), message)
+    own = ("tenants", tenant.slug, key) if key else ("tenants", tenant.slug)
+    its = next((file for file in files if file.has("tenants", tenant.slug)), main)
+    if not key or its.has(*own):
+        return its.problem_at(own, message)
+    shared = (place for place in (("defaults", key), ("platform", key)) if main.has(*place))
+    place = next(shared, None)
+    return main.problem_at(place, message) if place else its.problem_at(own, message)
 
 
 def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable] | None) -> Iterator[tuple[Hashable, str, str]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import tomlkit
 
-from .accepting import Check, candidate_of
+from .accepting import candidate_of
 from .changes import Changes
 from .errors import StateError
 from .files import locked, make_private_folder
@@ -148,11 +148,11 @@ class Editor:
         _check_only(slugs, Changes.between(self.registry, after))
         return after
 
-    def save(self, *slugs: str, check: Check = lambda registry: ()) -> Generation:
+    def save(self, *slugs: str, is_new: bool = False) -> Generation:
         """Write what was changed, and put it into force.
 
         :param slugs: the tenants that were to be changed. If anything else were different, nothing is written.
-        :param check: looks at more than the files.
+        :param is_new: whether these may name code that none did. Otherwise they are changed whatever their code does.
         :raises ConfigError: if it would be refused.
         :raises StateError: if a file cannot be written, or was changed meanwhile.
         """
@@ -160,7 +160,8 @@ class Editor:
         if not self._sources.is_as_read():
             raise StateError("The file was changed by somebody else meanwhile, and was left alone. Run this once more.")
         changed = {name: text for name, text in self._texts.items() if text != self._sources.texts.get(name)}
-        return write(self.generations, changed, self._memory, check)
+        planned = Sources(self.generations.file, self._as_stored())
+        return write(self.generations, changed, self._memory, planned, () if is_new else slugs)
 
     def _as_stored(self) -> Stored:
         return Stored(self._texts, self._sources.patterns, self._kept)

@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from . import suspension
 from .accepting import Accepted, decide
-from .apart import Trial
-from .changes import Changes
-from .checking import newly_naming, problems_of_edit
+from .changes import Changes, some
 from .closing import closed_slugs
-from .errors import ConfigError, Held, Problem
+from .errors import ConfigError, Held
 from .explaining import explain
-from .files import Stamp, make_private_folder, stamp_of
+from .files import Stamp, close_lock, make_private_folder, note_lock, stamp_of
 from .generations import Generation, Generations, Rejection
+from .novelty import BeingTried, Novelty
 from .presence import Presence
 from .registry import Registry
 from .sources import Sources, stamps
@@ -36,12 +36,8 @@ log = logging.getLogger("tenantry")
 EVERY = 0.1
 #: Seconds for which files have to have stood still.
 SETTLED = 0.3
-#: Seconds in which what an edit newly names has to be imported.
-TRIED = 30.0
 #: Seconds between two reports of a process, where nothing changes.
 REPORTED = 1.0
-#: At most so many tenants are named in a sentence.
-_NAMED = 8
 #: How a file is opened that is only locked. A link is not followed.
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -51,12 +47,14 @@ class Follower:
 
     :param platform: the platform.
     :param kind: what the process does: ``web`` or ``jobs``.
+    :param is_leaving: whether it only ends what it has begun. A process with the code of now then watches instead.
     :raises StateError: if the state folder cannot be used.
     """
 
-    def __init__(self, platform: Platform, kind: str) -> None:
+    def __init__(self, platform: Platform, kind: str, is_leaving: Callable[[], bool] = lambda: False) -> None:
         settings = platform.registry.settings
         self.platform = platform
+        self._is_leaving = is_leaving
         self._generations = Generations(settings.state_dir, settings.file)
         self._presence = Presence(settings, kind)
         self._watcher = Watcher(self._generations, platform)
@@ -64,7 +62,7 @@ class Follower:
         self._pointer: Stamp | None = None
         self._closed: frozenset[str] = frozenset()
         self._pending: tuple[str, ...] = ()
-        self._reported = 0.0
+        self._reported = self._tried = 0.0
         self._said = ""
 
     def start(self) -> None:
@@ -77,7 +75,11 @@ class Follower:
         with self._looking:
             before = self.platform.generation
             # Each by itself: where the generation in force is damaged, the files make the next one.
-            wrong = [words for step in (self._follow, self._close, self._watch) if (words := _failure_of(step))]
+            wrong = [
+                words
+                for step in (self._follow, self._close, self._end_log_ins, self._watch)
+                if (words := _failure_of(step))
+            ]
             self._say(" ".join(wrong))
             changed = self.platform.generation != before
             self._report(at_once=changed)
@@ -104,9 +106,16 @@ class Follower:
     def _take_up(self, registry: Registry, generation: Generation) -> None:
         before = self.platform.registry
         self._pending = tuple(registry.lasting_changes(before))
-        self.platform.take_up(registry, generation.number, generation.since)
+        self.platform.take_up(registry, generation.number, self._since(generation))
         if self._watcher.watches:  # one of all is enough
             self._tell(Changes.between(before, registry), generation)
+
+    def _since(self, generation: Generation) -> float:
+        """Return when a state may have changed at the earliest: this process may have missed generations."""
+        try:
+            return min(generation.since, self._generations.since(self.platform.generation + 1))
+        except OSError:  # it is not kept any more
+            return 0.0
 
     def _tell(self, changes: Changes, generation: Generation) -> None:
         log.info("Generation %d is in force: %s.", generation.number, changes)
@@ -123,7 +132,16 @@ class Follower:
         self.platform.reopen(self._closed - closed)
         self._closed = closed
 
+    def _end_log_ins(self) -> None:
+        """Try again what failed when a tenant was suspended, or resumed."""
+        if self.platform.unended and time.monotonic() > self._tried + REPORTED:
+            self._tried = time.monotonic()
+            suspension.end_again(self.platform)
+
     def _watch(self) -> None:
+        if self._is_leaving():
+            self._watcher.resign()
+            return
         found = self._watcher.look() if self._watcher.has_come() else None
         if isinstance(found, Rejection):
             log.error("%s\nThe configuration of before goes on being served.", ConfigError(found.problems))
@@ -159,10 +177,9 @@ def _failure_of(step: Callable[[], None]) -> str:
 
 def kept_in_words(slugs: tuple[str, ...]) -> str:
     """Say which tenants are served although the files have lost them, and what to do."""
-    names = ", ".join(slugs[:_NAMED]) + (f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else "")
     return (
-        f"Gone from the file without having been archived, and served as before: {names}. Put each table back; to "
-        "take a tenant away, archive it first: tenantry archive SLUG."
+        f"Gone from the file without having been archived, and served as before: {some(slugs)}. Put each table back; "
+        "to take a tenant away, archive it first: tenantry archive SLUG."
     )
 
 
@@ -183,12 +200,12 @@ class Watcher:
         self.watches = False
         self._generations = generations
         self._platform = platform
+        self._novelty = Novelty(platform)
         self._lock = -1
         self._patterns: dict[str, list[str]] = {}
         self._seen: object = None
         self._since = 0.0
         self._decided: object = None
-        self._trial: Trial | None = None
 
     def has_come(self) -> bool:
         """Whether this process watches: the first one does, and another one once that is gone."""
@@ -196,6 +213,7 @@ class Watcher:
             if self._lock < 0:
                 make_private_folder(self._generations.folder)
                 self._lock = os.open(self._generations.folder / "watcher", _LOCK_FILE, 0o600)
+                note_lock(self._lock)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -205,21 +223,28 @@ class Watcher:
                 self._patterns = self._generations.sources(current.number).patterns
         return True
 
+    def resign(self) -> None:
+        """Let another process watch."""
+        self._novelty.forget()
+        if self._lock >= 0:
+            close_lock(self._lock)
+        self._lock, self.watches = -1, False
+
     def look(self) -> Accepted | Rejection | None:
         """Return what becomes of the files where they have changed, and have stood still since."""
         file = self._generations.file
         now = stamps(file.parent, file.name, self._patterns)
         if now != self._seen:
             self._seen, self._since = now, time.monotonic()
-            self._end_trial()
-        if now == self._decided or time.monotonic() < self._since + SETTLED or self._is_tried():
+            self._novelty.forget()
+        if now == self._decided or time.monotonic() < self._since + SETTLED or self._novelty.is_tried():
             return None
         sources = Sources(file)
         try:
             found = self._decide(sources)
-        except Held:  # a reload or a command decides just now, or it is tried; this thread has more to do than to wait
+        except (Held, BeingTried):  # by a reload, a command or a trial; this thread has other things to do meanwhile
             return None
-        self._end_trial()
+        self._novelty.forget()
         self._patterns = sources.patterns
         self._decided = now if stamps(file.parent, file.name, self._patterns) == now else None
         return found
@@ -227,27 +252,7 @@ class Watcher:
     def _decide(self, sources: Sources) -> Accepted | Rejection | None:
         refused = self._generations.rejection()
         memory, base = self._platform.memory, (self._platform.generation, self._platform.registry)
-        found = decide(self._generations, sources, memory, self._check, base, patience=0)
+        found = decide(self._generations, sources, memory, self._novelty.problems, base, patience=0)
         if isinstance(found, Rejection) and refused is not None and refused.mended is None:
             return None if (found.digest, found.problems) == (refused.digest, refused.problems) else found
         return found
-
-    def _check(self, registry: Registry) -> list[Problem]:
-        """Return what is wrong with what an edit names.
-
-        :raises Held: while it is tried in another process, as it might end this one, or never come to an end.
-        """
-        slugs = newly_naming(self._platform.registry, registry)
-        if slugs and self._trial is None:
-            self._trial = Trial(self._generations.file, TRIED, slugs)
-            raise Held("What the file newly names is imported in a process of its own.")
-        tried = self._trial.problems() if slugs and self._trial else []
-        return tried or problems_of_edit(self._platform, registry)
-
-    def _is_tried(self) -> bool:
-        return self._trial is not None and not self._trial.has_ended()
-
-    def _end_trial(self) -> None:
-        if self._trial is not None:
-            self._trial.stop()
-            self._trial = None

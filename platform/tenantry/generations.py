@@ -132,6 +132,11 @@ class Generations:
         except (TypeError, KeyError):
             return None
 
+    def is_refused(self, digest: str) -> bool:
+        """Whether these files were the last to be refused, and nothing was accepted since."""
+        last = self.rejection()
+        return last is not None and last.mended is None and last.digest == digest
+
     @contextmanager
     def deciding(self, seconds: float = PATIENCE) -> Iterator[None]:
         """Be the only process that turns files into a generation, for as long as the block lasts.

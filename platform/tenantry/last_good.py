@@ -54,16 +54,14 @@ def new_ones(problems: Iterable[Problem], registry: Registry, good: Registry) ->
     """Return the problems that an edit has brought: all but those of tenants that it left as they were.
 
     Such a tenant answers 503 already, and must not keep the operator from editing the others. Where the platform names
-    other code, no tenant is as it was.
+    other code, it may be that which does not fit the tenant; what is wrong with its own folder is not.
     """
-    if registry.names_other_code(good):
-        return list(problems)
     return [problem for problem in problems if not _was_there(problem, registry, good)]
 
 
 def _was_there(problem: Problem, registry: Registry, good: Registry) -> bool:
     table, _, rest = problem.key.partition(".")
-    slug = rest.partition(".")[0]
-    if table != "tenants" or slug not in registry or slug not in good:
+    slug, _, key = rest.partition(".")
+    if table != "tenants" or slug not in registry or slug not in good or (key and registry.code != good.code):
         return False
     return replace(registry[slug], settings=good.settings) == good[slug]

@@ -84,7 +84,7 @@ LASTING = (
     "environment",
 )
 #: Those of them that name code.
-_CODE = ("blueprints", "extensions", "package")
+CODE = ("blueprints", "extensions", "package")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -209,9 +209,10 @@ class Registry(Mapping[str, Tenant]):
         """Return the settings in which this registry differs from another one, and that only a new process takes up."""
         return [name for name in LASTING if getattr(self.settings, name) != getattr(other.settings, name)]
 
-    def names_other_code(self, other: Registry) -> bool:
-        """Whether the blueprints, the extensions or the package are others than another registry's."""
-        return any(getattr(self.settings, name) != getattr(other.settings, name) for name in _CODE)
+    @property
+    def code(self) -> tuple[object, ...]:
+        """What the platform names of code: its blueprints, extensions and package."""
+        return tuple(getattr(self.settings, name) for name in CODE)
 
     def served(self) -> list[Tenant]:
         """Return the tenants that are not archived."""

@@ -10,17 +10,19 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from .accepting import Check, candidate_of, decide
-from .checking import dry_platform, problems_of_edit, problems_of_tenants
+from .accepting import Candidate, Check, candidate_of, decide
+from .checking import changed, code_of, dry_platform, problems_of_edit, problems_of_pending
 from .errors import ConfigError, Problem, StateError
 from .files import locked, make_private_folder
 from .generations import Generation, Generations, Rejection
 from .memory import Memory
-from .registry import Registry
+from .novelty import problems_of_changes
+from .presence import reports
+from .registry import CODE, Registry
 from .sources import Sources, Unreadable, read_text
 
 #: Seconds for which a command waits for another one that edits.
@@ -29,12 +31,20 @@ PATIENCE = 30.0
 ASIDE = ".before-rollback"
 
 
-def write(generations: Generations, texts: Mapping[str, str], memory: Memory, check: Check) -> Generation:
+def write(
+    generations: Generations, texts: Mapping[str, str], memory: Memory, planned: Sources, besides: Collection[str] = ()
+) -> Generation:
     """Write files, and put what they say into force; the files are as they were where that is refused.
 
+    :param planned: all files, as they will be.
+    :param besides: tenants of which only what names no code is changed. All other changes since the generation in force
+        are looked at before anything is written, those too that somebody else has left in the files.
     :raises ConfigError: if it is refused.
     :raises StateError: if a file cannot be written.
     """
+    check = _check_changes(generations, memory, besides)
+    if problems := check(candidate_of(planned, generations, memory, forced=True)):
+        raise ConfigError(problems)
     paths = {name: generations.file.parent / name for name in texts}
     before = {name: path.read_bytes() if path.exists() else None for name, path in paths.items()}
     sources = Sources(generations.file)
@@ -42,7 +52,7 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
         for name, text in texts.items():
             _clear_drafts(paths[name].resolve())
             replace_file(paths[name], text.encode(), like=generations.file)
-        found = decide(generations, sources, memory, check, forced=True)
+        found = decide(generations, sources, memory, _unless_it_is(planned, check), forced=True)
         if isinstance(found, Rejection):
             raise ConfigError(found.problems)
     except BaseException:
@@ -51,6 +61,11 @@ def write(generations: Generations, texts: Mapping[str, str], memory: Memory, ch
                 _put_back(paths[name], content)
         raise
     return found.generation
+
+
+def _unless_it_is(planned: Sources, check: Check) -> Check:
+    """Return a check for all but what was checked already."""
+    return lambda candidate: () if candidate.sources.digest == planned.digest else check(candidate)
 
 
 def _is_in_force(sources: Sources, generations: Generations) -> bool:
@@ -73,18 +88,32 @@ def _put_back(path: Path, content: bytes | None) -> None:
         replace_file(path, content)
 
 
-def check_changes(generations: Generations) -> Check:
-    """Return what looks at all that an edit newly names, with the code that is there now."""
-    current, before = generations.current(), None
-    with suppress(StateError, ConfigError):  # what cannot be read any more is nothing to compare with
-        before = Registry.load(generations.sources(current.number)) if current else None
+def _check_changes(
+    generations: Generations, memory: Memory, besides: Collection[str]
+) -> Callable[[Candidate], list[Problem]]:
+    """Return what looks at all that is different from what is in force; what is new, in a process of its own."""
+    before = _in_force(generations, memory)
 
-    def check(registry: Registry) -> list[Problem]:
+    def check(candidate: Candidate) -> list[Problem]:
+        registry = candidate.registry
         base = before or Registry(registry.settings, {})
-        new = problems_of_tenants(registry, registry) if registry.names_other_code(base) else []
-        return new or problems_of_edit(dry_platform(base), registry)
+        waits = any(set(report.pending) & set(CODE) for report in reports(registry.settings))
+        if waits and (problems := problems_of_pending(base, registry, candidate.sources)):
+            return problems
+        known = code_of(base.values())
+        others = [tenant for tenant in changed(base, registry) if tenant.slug not in besides]
+        if registry.code != base.code or not code_of(others) <= known:
+            return problems_of_changes(candidate, base, [tenant.slug for tenant in others])
+        return problems_of_edit(dry_platform(base), registry, candidate.sources, besides) if others else []
 
     return check
+
+
+def _in_force(generations: Generations, memory: Memory) -> Registry | None:
+    current = generations.current()
+    with suppress(StateError, ConfigError):  # what cannot be read any more is nothing to compare with
+        return Registry.load(generations.sources(current.number), memory) if current else None
+    return None
 
 
 def apply(generations: Generations, draft: Path) -> Generation:
@@ -98,7 +127,7 @@ def apply(generations: Generations, draft: Path) -> Generation:
         memory, sources = Memory(), Sources(generations.file, draft=draft)
         candidate_of(sources, generations, memory)
         main = generations.file.name
-        return write(generations, {main: sources.texts[main]}, memory, check_changes(generations))
+        return write(generations, {main: sources.texts[main]}, memory, sources)
 
 
 def write_back(generations: Generations, number: int) -> tuple[list[str], Generation]:
@@ -120,7 +149,7 @@ def write_back(generations: Generations, number: int) -> tuple[list[str], Genera
         try:
             for name in later:
                 (generations.file.parent / name).unlink()
-            generation = write(generations, texts, Memory(), check_changes(generations))
+            generation = write(generations, texts, Memory(), stored)
         except BaseException:
             for name in later:
                 path = generations.file.parent / name

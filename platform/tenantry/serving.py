@@ -10,19 +10,18 @@ import resource
 import socket
 import sys
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import last_good, warmth
-from .accepting import decide
-from .apart import Trial
+from .accepting import Candidate, decide
 from .app import Platform
 from .errors import ConfigError, Problem, StateError, TenantryError
 from .files import make_private_folder
 from .following import Follower
 from .generations import Generations, Rejection, state_dir_of
 from .memory import Memory
+from .novelty import problems_of_all
 from .registry import Registry
 from .sources import Sources
 from .sqlite import FILES_OF_A_DATABASE
@@ -30,8 +29,6 @@ from .taking_up import at_start
 
 #: The file that wsgi.py names.
 _FILE = "tenants.toml"
-#: How long a check before a reload may take. The master handles no signal meanwhile.
-_CHECK_SECONDS = 60
 #: Open files beside the databases: as many connections as gunicorn takes at once, and what Python has; and the fewest.
 _OTHERS, _FEWEST_OTHERS = 1200, 200
 _LIMITLESS = 2**62
@@ -63,8 +60,8 @@ def check_before_reload(server: Any) -> None:
         warmth.check_code()
         file, memory = Path(_FILE).absolute(), Memory()
         server.log.info("Checking the configuration before the reload.")
-        generations, sources = Generations(_state_dir(file), file), Sources(file)
-        verdict = decide(generations, sources, memory, partial(_check_reload, sources), forced=True)
+        generations = Generations(_state_dir(file), file)
+        verdict = decide(generations, Sources(file), memory, _check_reload, forced=True)
         if isinstance(verdict, Rejection):
             raise ConfigError(verdict.problems)
         warmth.check_code()  # and not only before the check, which takes its time
@@ -81,21 +78,20 @@ def _state_dir(file: Path) -> Path:
     return good.registry.settings.state_dir if good else state_dir_of(file)
 
 
-def _check_reload(sources: Sources, registry: Registry) -> list[Problem]:
-    """Return what an edit has made wrong, by a look at all that it names."""
-    # If the master imported the blueprints, its workers would inherit them, and no reload would bring their edits.
-    trial = Trial(registry.settings.file, _CHECK_SECONDS)
-    problems = last_good.new_ones(trial.problems(), registry, _known(registry))
-    if not sources.is_as_read():
-        raise StateError(f"{_FILE} was edited while it was being checked. Reload once more.")
-    return problems
+def _check_reload(candidate: Candidate) -> list[Problem]:
+    """Return what an edit has made wrong, by a look at all that it names.
+
+    If the master imported the blueprints, its workers would inherit them, and no reload would bring their edits.
+    """
+    problems = problems_of_all(candidate.sources, len(candidate.registry))
+    return last_good.new_ones(problems, candidate.registry, _known(candidate.registry))
 
 
 def follow(worker: Any) -> None:
     """Let a worker take up each new generation, for as long as it lives."""
     good = last_good.get(Path(_FILE).absolute())
     if good is not None:
-        Follower(good.platform, "web").start()
+        Follower(good.platform, "web", lambda: not worker.alive).start()
 
 
 def _allow_descriptors(databases: int) -> None:

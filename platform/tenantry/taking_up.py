@@ -6,10 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .accepting import Accepted, candidate_of, decide
+from .accepting import Accepted, Candidate, candidate_of, decide
+from .checking import code_of
 from .errors import ConfigError, Problem, StateError
 from .generations import Generations, state_dir_of
 from .memory import Memory
+from .novelty import problems_of_changes
 from .registry import Registry
 from .sources import Sources
 
@@ -33,10 +35,30 @@ def at_start(file: Path, memory: Memory) -> InForce:
     generations = Generations(state_dir_of(file), file)
     if generations.current() is None:
         Registry.load(Sources(file), memory)  # a mistake is told before a folder is made
-    verdict = decide(generations, Sources(file), memory, lambda registry: ())
+    verdict = decide(generations, Sources(file), memory, lambda candidate: _problems(candidate, generations, memory))
     if isinstance(verdict, Accepted):
         return InForce(verdict.registry, verdict.generation.number)
     return _last_good(generations, memory, verdict.problems)
+
+
+def _problems(candidate: Candidate, generations: Generations, memory: Memory) -> list[Problem]:
+    """Return what is wrong with code that was not named before, and with files that were refused already.
+
+    Other tenants' mistakes take down only these, and are told when they are built; nothing is imported for them here.
+    """
+    current = generations.current()
+    if current is None or current.digest == candidate.sources.digest:
+        return []
+    try:
+        before = Registry.load(generations.sources(current.number), memory)
+    except (ConfigError, StateError):  # it is damaged, or of code that is not here any more
+        return []
+    is_known = before.code == candidate.registry.code and code_of(candidate.registry.values()) <= code_of(
+        before.values()
+    )
+    if is_known and not generations.is_refused(candidate.sources.digest):
+        return []
+    return problems_of_changes(candidate, before)
 
 
 def in_force(file: Path, memory: Memory) -> InForce:

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from ..accepting import candidate_of
-from ..checking import dry_app, dry_platform, problems_of
+from ..checking import dry_app, dry_platform
 from ..errors import ConfigError
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
+from ..novelty import problems_of_all
 from ..registry import Registry, Tenant
 from ..secret_names import is_secret
 from ..sources import Sources
@@ -31,9 +32,11 @@ def check(context: click.Context, as_json: bool) -> None:
     file = Path(context.obj).absolute()
     try:
         memory = Memory()
-        registry = Registry.load(Sources(file), memory)
+        sources = Sources(file)
+        registry = Registry.load(sources, memory)
         candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
-        problems = problems_of(registry)
+        # In a process of its own, as what is imported may hang or exit, which is a mistake to be told.
+        problems = problems_of_all(sources, len(registry))
     except ConfigError as error:
         registry, problems = None, list(error.problems)
     if as_json:

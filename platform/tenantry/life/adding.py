@@ -13,7 +13,6 @@ from ..editing import editing
 from ..generations import Generation
 from ..provisioning import provision
 from ..registry import Tenant
-from ..rewriting import check_changes
 from .adopting import drop_table
 from .making import make, settings_of
 
@@ -60,7 +59,7 @@ def finish_added(file: Path, slug: str, asked: Mapping[str, Any], finish: Finish
     :raises TenantryError: if it cannot be done. The tenant stays then.
     """
     with editing(file) as editor:
-        generation = editor.save(check=check_changes(editor.generations))
+        generation = editor.save()
         platform = Platform(editor.registry)
     try:
         finish(platform, asked)

@@ -20,7 +20,6 @@ from ..errors import ConfigError, StateError, TenantClosed
 from ..files import remove_folder
 from ..generations import Generation, state_dir_of
 from ..registry import Registry, Settings, Tenant
-from ..rewriting import check_changes
 from .places import has_content, remove_state
 
 #: Makes what a tenant needs, in steps that can be taken again.
@@ -112,7 +111,7 @@ def _put_into_force(file: Path, slug: str, asked: Mapping[str, Any]) -> Generati
     with _without_lines(slug), editing(file) as editor:
         if slug not in editor.registry:
             editor.add(asked["table"], asked["file"])
-        return editor.save(slug, check=check_changes(editor.generations))
+        return editor.save(slug, is_new=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A look at the configuration and at all that it names, in a process of its own.
+"""A look at a configuration and at all that it names, in a process of its own.
 
 What is imported stays imported for as long as a process lives, and an import may hang, exit or crash. So whoever serves
 lets another process import first, and ends it where it does not come to its end.
@@ -17,10 +17,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
+from .changes import some
 from .errors import ConfigError, Problem
-from .explaining import is_theirs
+from .explaining import explain, is_theirs
+from .sources import Sources, Stored
 
 #: Seconds after which a process is killed that should have ended itself.
 _GRACE = 2.0
@@ -29,40 +32,47 @@ _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
 
 class Trial:
-    """A look at a tenants.toml and all that it names, which is begun at once.
+    """A look at files and all that they name, which is begun at once. It ends with an answer, or by itself in time.
 
-    :param file: the tenants.toml.
+    :param sources: the files, as they were read.
     :param seconds: how long it may take.
     :param slugs: the tenants to look at; all, and the platform too, where it is left out.
     """
 
-    def __init__(self, file: Path, seconds: float, slugs: Sequence[str] | None = None) -> None:
-        self.file = file
+    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
         self.seconds = seconds
+        self._slugs = slugs
+        self._file = sources.main
         self._deadline = time.monotonic() + seconds + _GRACE
+        self._is_overdue = False
         self._problems: list[Problem] | None = None
         # Not a pipe, which would be held open by what an import starts.
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed once it is read, or by stop()
         with tempfile.TemporaryFile() as question:
-            question.write(json.dumps([str(file), seconds, slugs]).encode())
+            question.write(json.dumps([str(self._file), asdict(sources.to_store()), seconds, slugs]).encode())
             question.seek(0)
             self._process = subprocess.Popen(  # noqa: S603  # ours
                 [sys.executable, "-m", __name__],
+                # It looks for modules where this process does, whatever wsgi.py has added.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=question,
                 stdout=self._answer,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
-    def has_ended(self) -> bool:
-        """Whether there is an answer, or will be none."""
-        if self._process.poll() is None and time.monotonic() > self._deadline:
-            self._kill()
-        return self._process.poll() is not None
+    def poll(self) -> bool:
+        """Return whether it has ended. What should have by now is killed."""
+        if self._process.returncode is None:
+            self._is_overdue = time.monotonic() > self._deadline
+            # Not waited for yet, so that its number still is that of those that it has started, which end with it.
+            if self._is_overdue or os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                self._kill()
+        return self._process.returncode is not None
 
     def problems(self) -> list[Problem]:
         """Wait for the end; return what is wrong, be it that there is no answer."""
-        while not self.has_ended():
+        while not self.poll():
             time.sleep(0.05)
         if self._problems is None:
             with self._answer as answer:
@@ -72,12 +82,11 @@ class Trial:
 
     def stop(self) -> None:
         """End it, wherever it is."""
-        if self._process.poll() is None:
+        if self._process.returncode is None:
             self._kill()
         self._answer.close()
 
     def _kill(self) -> None:
-        """Kill the process, with those that it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -86,42 +95,45 @@ class Trial:
         try:
             return [Problem(**each) for each in json.loads(text)]
         except (ValueError, TypeError):
-            return [Problem(self.file.name, "", self._without_answer(text))]
+            whose = f" for {some(self._slugs)}" if self._slugs else ""
+            return [Problem(self._file.name, "", f"what it names{whose} was imported, and that {self._end(text)}")]
 
-    def _without_answer(self, text: str) -> str:
-        theirs = ((file, line) for file, line in _FRAME.findall(text) if is_theirs(file))
-        place = "".join(f" ({file}, line {line})" for file, line in list(theirs)[:1])
-        if text.startswith("Timeout") or self._process.returncode == -signal.SIGKILL:
-            return (
-                f"what it names was imported, and that did not come to an end within {self.seconds:g} seconds{place}. "
-                "Expected modules that can be imported at once"
-            )
+    def _end(self, text: str) -> str:
+        """Say how it ended without an answer. The main thread, where the imports are, is the last that Python tells."""
+        frames = _FRAME.findall(text.rpartition("hread 0x")[2])
+        place = next((f" ({file}, line {line})" for file, line in frames if is_theirs(file)), "")
+        if self._is_overdue or text.startswith("Timeout"):
+            return f"did not come to an end within {self.seconds:.0f} seconds{place}"
+        if self._process.returncode == -signal.SIGKILL:
+            return "was ended by the system (SIGKILL), as where memory is short"
         how = "crashes" if text.startswith("Fatal") else "exits"
-        return f"what it names was imported, and that ended the process, as if something in it {how}{place}"
+        return f"ended the process, as if something in it {how}{place}"
 
 
 def main() -> None:
     """Answer the question in the standard input, as JSON, or with where Python was when it had to end."""
-    file, seconds, slugs = json.loads(sys.stdin.buffer.read())
+    file, stored, seconds, slugs = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no part of it
-    faulthandler.enable(answer)
+    faulthandler.enable(answer, all_threads=False)
     faulthandler.dump_traceback_later(seconds, exit=True, file=answer)
-    problems = _look(Path(file), slugs)
+    problems = _look(Sources(Path(file), Stored(**stored)), slugs)
+    faulthandler.cancel_dump_traceback_later()
     with open(answer, "w", encoding="utf-8") as written:
         json.dump([problem.to_json() for problem in problems], written)
     os._exit(0)  # threads that an import has begun may never end
 
 
-def _look(file: Path, slugs: Sequence[str] | None) -> list[Problem]:
-    from .checking import problems_of, problems_of_tenants
+def _look(sources: Sources, slugs: Sequence[str] | None) -> list[Problem]:
+    from .checking import problems_of  # here, so that the clock runs already
     from .registry import Registry
 
     try:
-        registry = Registry.from_file(file)
-        return problems_of(registry) if slugs is None else problems_of_tenants(registry, slugs)
+        return problems_of(Registry.load(sources), sources, slugs)
     except ConfigError as error:
         return list(error.problems)
+    except Exception as error:
+        return [Problem(sources.main.name, "", explain(error))]
 
 
 if __name__ == "__main__":
