@@ -19,9 +19,10 @@ import dying
 import pytest
 from click.testing import CliRunner
 
-from conftest import ROOT, Answer, Server, environ_without_tenantry
+from conftest import ROOT, Answer, Server, environ_without_tenantry, wait_until
 from tenantry.cli import main
-from tenantry.registry import Registry
+from tenantry.presence import reports
+from tenantry.registry import Registry, Settings
 
 Serve = Callable[..., Server]
 
@@ -314,6 +315,7 @@ def test_a_tenant_whose_database_is_broken_is_suspended_and_told(site: Path) -> 
 
 def test_states_come_and_go_in_every_worker(site: Path, serve: Serve) -> None:
     server = serve(site)
+    wait_until(lambda: len(reports(Settings(file=site / "tenants.toml", state_dir=site / "var"))) == 2)
     original = (site / "tenants.toml").read_text()
 
     def everywhere(path: str) -> set[int]:

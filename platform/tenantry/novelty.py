@@ -113,12 +113,13 @@ def problems_of_all(sources: Sources, count: int) -> list[Problem]:
 
     :param count: how many tenants there are.
     """
-    return Trial(sources, _seconds(count)).problems()
+    return Trial(sources, seconds_for(count)).problems()
 
 
 def _begun(candidate: Candidate, slugs: Sequence[str] | None) -> Trial:
-    return Trial(candidate.sources, _seconds(len(candidate.registry if slugs is None else slugs)), slugs)
+    return Trial(candidate.sources, seconds_for(len(candidate.registry if slugs is None else slugs)), slugs)
 
 
-def _seconds(count: int) -> float:
+def seconds_for(count: int) -> float:
+    """Return how long a look at so many tenants may take."""
     return TRIAL_SECONDS + count / _A_SECOND

@@ -15,15 +15,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from .changes import some
 from .errors import ConfigError, Problem
 from .explaining import explain, is_theirs
 from .sources import Sources, Stored
+
+if TYPE_CHECKING:
+    from .registry import Registry
 
 #: Seconds after which a process is killed that should have ended itself.
 _GRACE = 2.0
@@ -51,7 +55,7 @@ class Trial:
         with tempfile.TemporaryFile() as question:
             question.write(json.dumps([str(self._file), asdict(sources.to_store()), seconds, slugs]).encode())
             question.seek(0)
-            self._process = subprocess.Popen(  # noqa: S603  # ours
+            self._process: subprocess.Popen[bytes] | _Forked = subprocess.Popen(  # noqa: S603  # ours
                 [sys.executable, "-m", __name__],
                 # It looks for modules where this process does, whatever wsgi.py has added.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -110,18 +114,69 @@ class Trial:
         return f"ended the process, as if something in it {how}{place}"
 
 
+class Fork(Trial):
+    """The same in a copy of this process, which has no other threads, and need not load again what is loaded here.
+
+    :param registry: what the files say.
+    """
+
+    def __init__(self, sources: Sources, seconds: float, registry: Registry) -> None:
+        self.seconds = seconds
+        self._slugs = None
+        self._file = sources.main
+        self._deadline = time.monotonic() + seconds + _GRACE
+        self._is_overdue = False
+        self._problems = None
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed once it is read, or by stop()
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, 1)
+            os.dup2(nothing, 2)
+            _answer(self._answer.fileno(), seconds, lambda: problems_of_registry(registry, sources))
+        self._process = _Forked(pid)
+
+
+class _Forked:
+    """Of a process that was forked what :class:`Trial` asks of one."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def wait(self) -> int:
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
 def main() -> None:
-    """Answer the question in the standard input, as JSON, or with where Python was when it had to end."""
+    """Answer the question in the standard input."""
     file, stored, seconds, slugs = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no part of it
-    faulthandler.enable(answer, all_threads=False)
-    faulthandler.dump_traceback_later(seconds, exit=True, file=answer)
-    problems = _look(Sources(Path(file), Stored(**stored)), slugs)
+    _answer(answer, seconds, lambda: _look(Sources(Path(file), Stored(**stored)), slugs))
+
+
+def _answer(file: int, seconds: float, look: Callable[[], list[Problem]]) -> NoReturn:
+    """Write what is wrong, as JSON, or where Python was when it had to end; and end."""
+    faulthandler.enable(file, all_threads=False)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+    try:
+        problems = look()
+    except BaseException:  # as KeyboardInterrupt, which an import may raise
+        os._exit(1)
     faulthandler.cancel_dump_traceback_later()
-    with open(answer, "w", encoding="utf-8") as written:
+    with open(file, "w", encoding="utf-8", closefd=False) as written:
         json.dump([problem.to_json() for problem in problems], written)
     os._exit(0)  # threads that an import has begun may never end
+
+
+def problems_of_registry(registry: Registry, sources: Sources) -> list[Problem]:
+    """Return what is wrong with all that a registry names. Everything is imported here."""
+    from .checking import problems_of
+
+    return problems_of(registry, sources)
 
 
 def _look(sources: Sources, slugs: Sequence[str] | None) -> list[Problem]:

@@ -14,10 +14,11 @@ from ..checking import dry_app, dry_platform
 from ..errors import ConfigError
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
-from ..novelty import problems_of_all
+from ..novelty import seconds_for
 from ..registry import Registry, Tenant
 from ..secret_names import is_secret
 from ..sources import Sources
+from ..trial import Fork
 from .output import as_json, load_registry, print_json, print_table, relative
 
 
@@ -36,7 +37,7 @@ def check(context: click.Context, as_json: bool) -> None:
         registry = Registry.load(sources, memory)
         candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
         # In a process of its own, as what is imported may hang or exit, which is a mistake to be told.
-        problems = problems_of_all(sources, len(registry))
+        problems = Fork(sources, seconds_for(len(registry)), registry).problems()
     except ConfigError as error:
         registry, problems = None, list(error.problems)
     if as_json:
