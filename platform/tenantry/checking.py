@@ -18,6 +18,7 @@ from .app import Platform
 from .errors import Problem, TenantryError
 from .explaining import explain
 from .factory import assemble
+from .floor_plan import FloorPlan
 from .keys import Key, KeyRing
 from .registry import Registry, Tenant
 from .schema import PlatformTable
@@ -36,7 +37,16 @@ _Mistake = tuple[Tenant | None, str, str]
 
 def dry_platform(registry: Registry) -> Platform:
     """Return a platform that is for looking only: with keys of its own, which are never written."""
-    return Platform(registry, KeyRing(registry.settings.key_file, (Key.new(0.0),)))
+    return of_command(Platform(registry, KeyRing(registry.settings.key_file, (Key.new(0.0),))))
+
+
+def of_command(platform: Platform) -> Platform:
+    """Let the platforms that a command makes one after the other share compiled rules; return this one."""
+    platform.floor_plan = _FLOOR_PLAN
+    return platform
+
+
+_FLOOR_PLAN = FloorPlan()
 
 
 def dry_app(platform: Platform, tenant: Tenant) -> TenantApp:

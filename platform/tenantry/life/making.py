@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..app import Platform
+from ..checking import of_command
 from ..closing import Task, check_nobody_at_work, closing, note_of
 from ..doors import check_slug
 from ..editing import editing
@@ -44,7 +45,7 @@ def make(file: Path, slug: str, task: str, asked: Mapping[str, Any], equip: Equi
             _check_new(file, slug)  # another command may have made it while this one waited
             _check_free(tenant, work.details)
         try:
-            platform = Platform(_planned(file, slug, work.details))
+            platform = of_command(Platform(_planned(file, slug, work.details)))
             try:
                 equip(platform, work)
             finally:
