@@ -404,6 +404,8 @@ def test_two_workers_send_each_mail_once(folder: Path, work: Work, post: Post) -
     configure(folder, config=by(post))
     post.start()
     workers = [work(folder), work(folder)]
+    for worker in workers:
+        wait_until(lambda worker=worker: "runs jobs" in worker.output(), worker)  # type: ignore[misc]
     for slug in ("acme", "globex") * 5:
         write_mails(folder, slug, 5)
     wait_until(lambda: all_sent(folder, "acme", "globex"), workers[0])
