@@ -30,7 +30,7 @@ from tenantry.generations import Generations
 from tenantry.life.statuses import set_statuses
 from tenantry.maintenance import make_pass
 from tenantry.registry import Registry
-from tenantry.suspension import close_sessions, end_again
+from tenantry.suspension import close_sessions, end_noted
 from tenantry.testing import client_of, make_platform
 from tenantry.users import User, issue_token
 
@@ -694,8 +694,8 @@ def test_who_was_logged_in_before_a_suspension_is_not_after_it(lived_in: Path) -
             set_statuses(file, ["acme"], "suspended")
         platform.take_up(Registry.from_file(file))
         assert list(platform.unended) == ["acme"]
-        assert end_again(platform) == ["acme"]
-    assert end_again(platform) == []
+        assert list(end_noted(platform)) == ["acme"]
+    assert end_noted(platform) == {}
     set_statuses(file, ["acme"], "active")
     again = client_of(Platform.from_file(file), "acme")
     again._cookies = client._cookies

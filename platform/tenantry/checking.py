@@ -154,9 +154,10 @@ def _problem(files: list[TomlFile], tenant: Tenant | None, key: str, message: st
     its = next((file for file in files if file.has("tenants", tenant.slug)), main)
     if not key or its.has(*own):
         return its.problem_at(own, message)
-    shared = (place for place in (("defaults", key), ("platform", key)) if main.has(*place))
-    place = next(shared, None)
-    return main.problem_at(place, message) if place else its.problem_at(own, message)
+    for place in (("defaults", key), ("platform", key)):
+        if main.has(*place):
+            return main.problem_at(place, message)
+    return its.problem_at(own, message)
 
 
 def _mistakes(platform: Platform, tenant: Tenant, read: set[Hashable] | None) -> Iterator[tuple[Hashable, str, str]]:

@@ -62,7 +62,7 @@ class Follower:
         self._pointer: Stamp | None = None
         self._closed: frozenset[str] = frozenset()
         self._pending: tuple[str, ...] = ()
-        self._reported = self._tried = 0.0
+        self._reported = self._retry = 0.0
         self._said = ""
 
     def start(self) -> None:
@@ -133,10 +133,11 @@ class Follower:
         self._closed = closed
 
     def _end_log_ins(self) -> None:
-        """Try again what failed when a tenant was suspended, or resumed."""
-        if self.platform.unended and time.monotonic() > self._tried + REPORTED:
-            self._tried = time.monotonic()
-            suspension.end_again(self.platform)
+        """Try again what failed when a tenant was suspended, or resumed: less often where that takes its time."""
+        if self.platform.unended and time.monotonic() > self._retry:
+            began = time.monotonic()
+            suspension.end_noted(self.platform)
+            self._retry = time.monotonic() + max(REPORTED, 20 * (time.monotonic() - began))
 
     def _watch(self) -> None:
         if self._is_leaving():

@@ -63,23 +63,26 @@ def follow(platform: Platform, before: Registry, since: float) -> None:
     :param since: when the registry came into force, in Unix time.
     """
     was = {slug for slug, tenant in before.items() if tenant.status == "suspended"}
-    for slug, tenant in platform.registry.items():
-        if (tenant.status == "suspended") is not (slug in was):
-            platform.unended[slug] = since
-    for slug in end_again(platform):
-        log.error("The log-ins of '%s' could not be ended as it was suspended, and are tried again.", slug)
+    changed = [
+        slug for slug, tenant in platform.registry.items() if (tenant.status == "suspended") is not (slug in was)
+    ]
+    platform.unended.update(dict.fromkeys(changed, since))
+    for slug, reason in end_noted(platform).items():
+        if slug in changed:
+            log.error("The log-ins of '%s' could not be ended, and are tried again: %s", slug, reason)
 
 
-def end_again(platform: Platform) -> list[str]:
-    """End the log-ins that are noted to be ended; return the slugs of the tenants with which it fails."""
+def end_noted(platform: Platform) -> dict[str, str]:
+    """End the log-ins that are noted to be ended; return the tenants with which it fails, and why."""
+    failed: dict[str, str] = {}
     for slug, since in list(platform.unended.items()):
         try:
             if slug in platform.registry:
                 close_sessions(platform, platform.registry[slug], since)
             del platform.unended[slug]
         except Exception as error:  # the other tenants' edits are to be taken up, whatever this one's database is
-            log.debug("The log-ins of '%s' could not be ended: %s", slug, explain(error))
-    return list(platform.unended)
+            failed[slug] = explain(error)
+    return failed
 
 
 class Streams:

@@ -19,15 +19,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from .changes import some
 from .errors import ConfigError, Problem
 from .explaining import explain, is_theirs
 from .sources import Sources, Stored
-
-if TYPE_CHECKING:
-    from .registry import Registry
 
 #: Seconds after which a process is killed that should have ended itself.
 _GRACE = 2.0
@@ -35,42 +32,36 @@ _GRACE = 2.0
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
 
-class Trial:
-    """A look at files and all that they name, which is begun at once. It ends with an answer, or by itself in time.
+class Look:
+    """A look at all that files name, in another process. It ends with an answer, or by itself in time.
 
-    :param sources: the files, as they were read.
+    :param file: the tenants.toml, to which what is wrong with the whole is put down.
     :param seconds: how long it may take.
-    :param slugs: the tenants to look at; all, and the platform too, where it is left out.
+    :param slugs: the tenants that are looked at, for messages; none where it is all.
     """
 
-    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
+    def __init__(self, file: Path, seconds: float, slugs: Sequence[str] = ()) -> None:
         self.seconds = seconds
+        self._file = file
         self._slugs = slugs
-        self._file = sources.main
         self._deadline = time.monotonic() + seconds + _GRACE
         self._is_overdue = False
         self._problems: list[Problem] | None = None
         # Not a pipe, which would be held open by what an import starts.
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed once it is read, or by stop()
-        with tempfile.TemporaryFile() as question:
-            question.write(json.dumps([str(self._file), asdict(sources.to_store()), seconds, slugs]).encode())
-            question.seek(0)
-            self._process: subprocess.Popen[bytes] | _Forked = subprocess.Popen(  # noqa: S603  # ours
-                [sys.executable, "-m", __name__],
-                # It looks for modules where this process does, whatever wsgi.py has added.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=question,
-                stdout=self._answer,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[bytes] | _Forked:
+        """Start the process, which leads a group of its own, and writes into the answer."""
+        raise NotImplementedError
 
     def poll(self) -> bool:
         """Return whether it has ended. What should have by now is killed."""
         if self._process.returncode is None:
-            self._is_overdue = time.monotonic() > self._deadline
             # Not waited for yet, so that its number still is that of those that it has started, which end with it.
-            if self._is_overdue or os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            has_ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            self._is_overdue = not has_ended and time.monotonic() > self._deadline
+            if has_ended or self._is_overdue:
                 self._kill()
         return self._process.returncode is not None
 
@@ -114,32 +105,58 @@ class Trial:
         return f"ended the process, as if something in it {how}{place}"
 
 
-class Fork(Trial):
-    """The same in a copy of this process, which has no other threads, and need not load again what is loaded here.
+class Trial(Look):
+    """A look by a new process, which has imported nothing yet.
 
-    :param registry: what the files say.
+    :param sources: the files, as they were read.
+    :param seconds: how long it may take.
+    :param slugs: the tenants to look at; all, and the platform too, where it is left out.
     """
 
-    def __init__(self, sources: Sources, seconds: float, registry: Registry) -> None:
-        self.seconds = seconds
-        self._slugs = None
-        self._file = sources.main
-        self._deadline = time.monotonic() + seconds + _GRACE
-        self._is_overdue = False
-        self._problems = None
-        self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed once it is read, or by stop()
+    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
+        self._question = json.dumps([str(sources.main), asdict(sources.to_store()), seconds, slugs]).encode()
+        super().__init__(sources.main, seconds, slugs or ())
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        with tempfile.TemporaryFile() as question:
+            question.write(self._question)
+            question.seek(0)
+            return subprocess.Popen(  # noqa: S603  # ours
+                [sys.executable, "-m", __name__],
+                # It looks for modules where this process does, whatever wsgi.py has added.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=question,
+                stdout=self._answer,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+
+class Fork(Look):
+    """A look by a copy of this process, which has no other threads: what is loaded here need not be loaded again.
+
+    :param file: the tenants.toml.
+    :param seconds: how long it may take.
+    :param look: what the copy does; it returns what is wrong.
+    """
+
+    def __init__(self, file: Path, seconds: float, look: Callable[[], list[Problem]]) -> None:
+        self._look = look
+        super().__init__(file, seconds)
+
+    def _begin(self) -> _Forked:
         pid = os.fork()
         if pid == 0:
             os.setsid()
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, 1)
             os.dup2(nothing, 2)
-            _answer(self._answer.fileno(), seconds, lambda: problems_of_registry(registry, sources))
-        self._process = _Forked(pid)
+            _answer(self._answer.fileno(), self.seconds, self._look)
+        return _Forked(pid)
 
 
 class _Forked:
-    """Of a process that was forked what :class:`Trial` asks of one."""
+    """Of a process that was forked what :class:`Look` asks of one."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -170,13 +187,6 @@ def _answer(file: int, seconds: float, look: Callable[[], list[Problem]]) -> NoR
     with open(file, "w", encoding="utf-8", closefd=False) as written:
         json.dump([problem.to_json() for problem in problems], written)
     os._exit(0)  # threads that an import has begun may never end
-
-
-def problems_of_registry(registry: Registry, sources: Sources) -> list[Problem]:
-    """Return what is wrong with all that a registry names. Everything is imported here."""
-    from .checking import problems_of
-
-    return problems_of(registry, sources)
 
 
 def _look(sources: Sources, slugs: Sequence[str] | None) -> list[Problem]:

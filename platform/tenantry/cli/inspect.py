@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..accepting import candidate_of
-from ..checking import dry_app, dry_platform
+from ..checking import dry_app, dry_platform, problems_of
 from ..errors import ConfigError
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
@@ -37,7 +38,7 @@ def check(context: click.Context, as_json: bool) -> None:
         registry = Registry.load(sources, memory)
         candidate_of(Sources(file), Generations(state_dir_of(file), file), memory)
         # In a process of its own, as what is imported may hang or exit, which is a mistake to be told.
-        problems = Fork(sources, seconds_for(len(registry)), registry).problems()
+        problems = Fork(file, seconds_for(len(registry)), partial(problems_of, registry, sources)).problems()
     except ConfigError as error:
         registry, problems = None, list(error.problems)
     if as_json:
