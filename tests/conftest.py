@@ -32,6 +32,10 @@ ROOT = Path(__file__).parent.parent
 #: The files that take longest, which are begun first, so that no process is left alone with one at the end.
 LONGEST = ("serving", "reload", "restore", "schemathesis", "life_killed", "migrate", "worker", "provisioning", "warmth")
 
+# Whoever starts the tests in the background of a script ignores Ctrl-C, and would let all that they start ignore it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A machine that is busy makes an example slow, which says nothing of the code.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -75,6 +79,7 @@ class Server:
     def __init__(self, folder: Path, workers: int = 2, threads: int = 8, prelude: str = "", **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
+        self.count = workers
         self.log = folder / "gunicorn.log"
         (folder / "wsgi.py").write_text(f"{prelude}\n{(ROOT / 'wsgi.py').read_text()}")
         log = self.log.open("wb")
@@ -108,6 +113,35 @@ class Server:
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def workers(self) -> list[int]:
+        """Return the processes that serve, those of before a reload too while they end."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def all_workers(self) -> list[int]:
+        """Wait until as many serve as are wanted, and return them."""
+        wait_until(lambda: len(self.workers()) == self.count)
+        return self.workers()
+
+    def reload(self) -> None:
+        """Let all workers be replaced, and wait until only the new ones are there.
+
+        Asking for what an edit brings would not do, as workers of before take that up, too.
+        """
+        before = self.all_workers()
+        self.process.send_signal(signal.SIGHUP)
+        self._wait_for_others(before)
+
+    def kill_workers(self, count: int = 1) -> None:
+        """Kill so many workers, and wait until others are there instead."""
+        victims = self.all_workers()[:count]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        self._wait_for_others(victims)
+
+    def _wait_for_others(self, before: list[int]) -> None:
+        wait_until(lambda: len(self.workers()) == self.count and not set(before) & set(self.workers()))
 
     def raw(self, request: bytes, timeout: float = 10) -> bytes:
         """Send bytes as they are, and return all that comes back until the server closes or falls silent."""

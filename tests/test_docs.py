@@ -17,7 +17,7 @@ from tenantry import Platform
 from tenantry.cli import COMMANDS, main
 from tenantry.loading import load
 from tenantry.registry import Registry
-from tenantry.schema import OWNED_CONFIG, PlatformTable, TenantTable, json_schema
+from tenantry.schema import OWNED_CONFIG, LimitsTable, PlatformTable, TenantTable, described, json_schema
 from tenantry.schema_docs import markdown
 from tenantry.sources import Sources
 from tenantry.testing import client_of, make_platform
@@ -40,9 +40,10 @@ def test_the_reference_is_the_one_that_the_models_make() -> None:
 
 
 def test_every_key_is_described_in_the_schema() -> None:
-    for model in (PlatformTable, TenantTable):
-        for name, field in model.model_fields.items():
-            assert field.description, name
+    for model in (LimitsTable, PlatformTable, TenantTable):
+        keys = described(model)["properties"]
+        assert [name for name, key in keys.items() if not key.get("description")] == []
+        assert keys.keys() == model.model_fields.keys()
 
 
 def test_the_shipped_file_uses_the_schema_and_shows_the_important_keys() -> None:

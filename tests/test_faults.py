@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -188,7 +187,7 @@ def test_row_9_writers_that_are_killed_a_hundred_times(server: Server) -> None:
     with Writers(server, 4) as writers:
         while killed < 100:
             done = len(writers.answered)
-            for pid in workers(server)[:1]:
+            for pid in server.workers()[:1]:
                 with suppress(ProcessLookupError):  # it was listed, and has ended
                     os.kill(pid, signal.SIGKILL)
                     killed += 1
@@ -219,8 +218,3 @@ def test_row_13_a_database_that_is_full_is_507_for_its_tenant_alone(tmp_path: Pa
     assert sum(kept(server).values()) == 1 + answers[200]
     assert server.get("/acme/nothing").status == 404
     assert "Traceback" not in server.output()
-
-
-def workers(server: Server) -> list[int]:
-    done = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in done.stdout.split()]

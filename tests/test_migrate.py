@@ -585,7 +585,7 @@ def test_older_code_keeps_its_hands_off_where_revisions_do_more(site: Site, serv
     newer.add(2, DROPS)
     done = newer.run("migrate", "t1")
     migrated = time.monotonic()
-    time.sleep(1.0)
+    wait_until(lambda: all(visitors.statuses(method, since=migrated) for method in ("GET", "POST")))
     assert done.exit_code == 0
     assert "shop_2 does more than add to the tables (column shop.n is gone)" in done.stdout
     neighbour.stop()

@@ -103,11 +103,6 @@ def generations(folder: Path) -> tuple[int, set[int]]:
     return found["generation"]["number"], {process["generation"] for process in found["processes"]}
 
 
-def workers(server: Server) -> list[int]:
-    done = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in done.stdout.split()]
-
-
 def titles(server: Server, path: str) -> set[str]:
     return {server.get(path).text.split(" ")[0] for _ in range(12)}
 
@@ -189,9 +184,7 @@ def test_row_2_a_worker_that_starts_while_the_file_is_cut_has_every_tenant(serve
     for end in range(5, len(good), len(good) // 6):
         file.write_text(good[:end])
         wait_until(lambda: (status(folder)["refused"] or {"mended": 0})["mended"] is None)
-        before = workers(server)
-        os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))  # noqa: B023  # called now
+        server.kill_workers()
         wait_until(lambda: len(status(folder)["processes"]) == 2)
         for slug in ("acme", "globex", "initech"):
             assert {server.get(f"/{slug}/").status for _ in range(8)} == {200}
@@ -234,9 +227,7 @@ def test_row_5_ten_reloads_under_load(server: Server, folder: Path) -> None:
     with Load(server, "/acme/", "/globex/") as load:
         for number in range(10):
             file.write_text(good.replace('title = "acme"', f'title = "acme-{number}"'))
-            before = workers(server)
-            server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: not set(before) & set(workers(server)))  # noqa: B023  # called now
+            server.reload()
     assert set(load.answers) == {200}, load.wrong[:5]
     wait_until(lambda: titles(server, "/acme/") == {"acme-9"})
     wait_until(lambda: len(status(folder)["processes"]) == 2)
@@ -247,7 +238,7 @@ def test_row_6_a_worker_that_is_killed_costs_what_was_inside_it(server: Server, 
     """Four visitors: no more than four requests are inside at any moment. An edit comes right after."""
     with Load(server, "/acme/", "/globex/", visitors=4) as load:
         time.sleep(0.5)
-        os.kill(workers(server)[0], signal.SIGKILL)
+        os.kill(server.all_workers()[0], signal.SIGKILL)
         file = folder / "tenants.toml"
         file.write_text(file.read_text().replace('"acme"', '"Acme"'))
         wait_until(lambda: len(status(folder)["processes"]) == 2, 10)
@@ -345,9 +336,7 @@ def test_what_only_a_new_process_takes_up_waits_for_a_reload(server: Server, fol
     wait_until(lambda: titles(server, "/acme/") == {"Acme"})
     wait_until(lambda: all(process["pending"] == ["trusted_proxies"] for process in status(folder)["processes"]))
     wait_until(lambda: "[platform] trusted_proxies has changed" in server.output())
-    before = workers(server)
-    server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: not set(before) & set(workers(server)))
+    server.reload()
     wait_until(lambda: [process["pending"] for process in status(folder)["processes"]] == [[], []])
 
 
@@ -374,7 +363,7 @@ ENDS_BADLY = {
 
 
 def test_an_import_that_does_not_end_well_harms_nobody(server: Server, folder: Path) -> None:
-    before, file = set(workers(server)), folder / "tenants.toml"
+    before, file = set(server.all_workers()), folder / "tenants.toml"
     good, own = file.read_text(), folder / "tenants" / "acme"
     own.mkdir(parents=True)
     with Load(server, "/acme/", "/globex/") as load:
@@ -385,7 +374,7 @@ def test_an_import_that_does_not_end_well_harms_nobody(server: Server, folder: P
             words = told.replace("VIEWS", str(own / f"views{number}.py"))
             wait_until(lambda: words in server.output())  # noqa: B023  # called now
     assert set(load.answers) == {200}
-    assert set(workers(server)) == before
+    assert set(server.workers()) == before
     assert generations(folder) == (1, {1})
 
 
@@ -455,7 +444,7 @@ def test_a_process_that_a_view_forks_holds_no_lock(folder: Path, serve: Serve) -
     server = serve(folder, workers=1)
     wait_until(lambda: any(process["watches"] for process in status(folder)["processes"]))
     assert server.get("/acme/fork").text == "forked"
-    (worker,) = workers(server)
+    (worker,) = server.all_workers()
     os.kill(worker, signal.SIGKILL)
     try:
         wait_until(lambda: [process["pid"] for process in status(folder)["processes"]] not in ([], [worker]))
@@ -468,12 +457,12 @@ def test_a_process_that_a_view_forks_holds_no_lock(folder: Path, serve: Serve) -
 
 def test_a_worker_that_only_ends_what_it_has_begun_watches_no_more(server: Server, folder: Path) -> None:
     """The code of now decides, which an edit may need."""
-    before = workers(server)
+    before = server.all_workers()
     with ThreadPoolExecutor(4) as pool:
         slow = [pool.submit(server.get, "/acme/slow?3") for _ in range(4)]
         time.sleep(0.3)
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: set(workers(server)) - set(before))
+        wait_until(lambda: set(server.workers()) - set(before))
         wait_until(
             lambda: [each["pid"] not in before for each in status(folder)["processes"] if each["watches"]] == [True]
         )
@@ -496,9 +485,7 @@ def test_an_edit_that_names_other_blueprints_is_tried_with_all_tenants(server: S
     file.write_text(whole)
     wait_until(lambda: "what tenants want of it comes with them: reload gunicorn" in server.output())
     assert generations(folder) == (2, {2})
-    before = workers(server)
-    server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(workers(server)) == 2 and not set(workers(server)) & set(before))
+    server.reload()
     wait_until(lambda: generations(folder) == (3, {3}))
     assert titles(server, "/acme/") == {"acme"}
 
@@ -521,7 +508,7 @@ def test_row_21_a_thousand_reloads_leave_nothing_behind(folder: Path, serve: Ser
     server = serve(
         folder, workers=1, prelude="from tenantry import following\nfollowing.SETTLED, following.EVERY = 0.0, 0.004"
     )
-    (pid,) = workers(server)
+    (pid,) = server.all_workers()
     file = folder / "tenants.toml"
     good, pointer = file.read_text(), folder / "var" / "registry" / "current.json"
 

@@ -21,11 +21,6 @@ from tenantry.pages import takes_problem
 Serve = Callable[..., Server]
 
 
-def workers(server: Server) -> list[int]:
-    path = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
-
-
 def test_the_addresses_are_printed_with_the_real_port(site: Path, serve: Serve) -> None:
     server = serve(site)
     wait_until(lambda: "Tenantry serves 3 tenants" in server.output())
@@ -63,19 +58,15 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     server = serve(site)
     good = (site / "tenants.toml").read_text()
     (site / "tenants.toml").write_text(good[: len(good) // 2] + "\n[[[")
-    wait_until(lambda: len(workers(server)) == 2)
-    before = workers(server)
-    os.kill(before[0], signal.SIGKILL)
-    wait_until(lambda: len(workers(server)) == 2 and before[0] not in workers(server))
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: not set(before) & set(workers(server)) and len(workers(server)) == 2)
+    server.kill_workers()
+    server.reload()
     assert {server.get("/acme/").status for _ in range(20)} == {200}
     assert "not valid TOML" in server.output()
     assert "Traceback" not in server.output()
 
     (site / "tenants.toml").write_text(good + '\n[tenants.umbrella]\npath = "/umbrella"\n')
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    server.reload()
+    assert {server.get("/umbrella/").status for _ in range(6)} == {200}
     assert server.process.poll() is None
 
 
@@ -97,12 +88,9 @@ def test_an_edit_that_names_what_is_not_there_harms_nobody(
     file = site / "tenants.toml"
     good = file.read_text()
     assert old in good
-    wait_until(lambda: len(workers(server)) == 2)
-    before = workers(server)
+    server.all_workers()
     file.write_text(good.replace(old, new))
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: says in server.output())
-    wait_until(lambda: len(workers(server)) == 2 and not set(before) & set(workers(server)))
+    server.reload()
     assert {server.get(path).status for path in ("/acme/", "/globex/", "/initech/help/") for _ in range(4)} == {200}
     assert says in server.output()
     assert "Traceback" not in server.output()
@@ -114,8 +102,8 @@ def test_a_tenant_that_was_broken_before_keeps_nobody_from_editing_the_others(si
     assert server.get("/initech/").status == 503
     with (site / "tenants.toml").open("a") as file:
         file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    server.reload()
+    assert {server.get("/umbrella/").status for _ in range(6)} == {200}
     text = (site / "tenants.toml").read_text()
     (site / "tenants.toml").write_text(text + 'overrides = { "front.indx" = "json:loads" }\n')
     os.kill(server.process.pid, signal.SIGHUP)
@@ -131,8 +119,8 @@ def test_a_reload_brings_edits_of_code_too(site: Path, serve: Serve) -> None:
     view.write_text("def index():\n    return 'edited'\n")
     with (site / "tenants.toml").open("a") as file:
         file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    server.reload()
+    assert {server.get("/umbrella/").status for _ in range(6)} == {200}
     assert {server.get("/initech/").text for _ in range(8)} == {"edited"}
 
 
@@ -141,16 +129,12 @@ def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serv
     file = site / "tenants.toml"
     second = file.read_text() + '\n[tenants.umbrella]\npath = "/umbrella"\n'
     file.write_text(second)
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
+    server.reload()
+    assert {server.get("/umbrella/").status for _ in range(6)} == {200}
     file.write_text("[[[")
-    os.kill(server.process.pid, signal.SIGHUP)
-    before = workers(server)
-    wait_until(
-        lambda: len(workers(server)) == 2 and "The configuration of before goes on being served" in server.output()
-    )
-    os.kill(workers(server)[0], signal.SIGKILL)
-    wait_until(lambda: len(workers(server)) == 2 and not set(before[:1]) & set(workers(server)))
+    server.reload()
+    assert "The configuration of before goes on being served" in server.output()
+    server.kill_workers()
     assert {server.get("/umbrella/").status for _ in range(8)} == {200}
 
 
@@ -158,11 +142,10 @@ def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serv
 def test_a_view_that_exits_ends_its_request_and_nothing_else(site: Path, serve: Serve, code: str) -> None:
     (site / "tenants" / "initech" / "views.py").write_text(f"def index():\n    {code}\n")
     server = serve(site)
-    wait_until(lambda: len(workers(server)) == 2)
-    before = workers(server)
+    before = server.all_workers()
     assert {server.get("/initech/").status for _ in range(4)} == {500}
     assert server.get("/acme/").status == 200
-    assert workers(server) == before
+    assert server.workers() == before
 
 
 def test_a_tenant_whose_lock_is_held_does_not_stall_the_others_for_long(site: Path, serve: Serve) -> None:
@@ -200,27 +183,11 @@ def test_14_a_body_that_is_framed_wrongly_is_400(site: Path, serve: Serve) -> No
     assert server.raw(head + b"5\r\nhello\r\n0\r\n\r\n", timeout=2).endswith(b"5")
 
 
-def test_an_edit_is_served_at_a_reload_and_not_by_a_worker_that_happens_to_start(site: Path, serve: Serve) -> None:
-    server = serve(site)
-    wait_until(lambda: len(workers(server)) == 2)
-    with (site / "tenants.toml").open("a") as file:
-        file.write('\n[tenants.umbrella]\npath = "/umbrella"\n')
-    old = workers(server)
-    for pid in old:
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(workers(server)) == 2 and not set(old) & set(workers(server)))
-    assert {server.get("/umbrella/").status for _ in range(8)} == {404}
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: all(server.get("/umbrella/").status == 200 for _ in range(6)))
-
-
 def test_a_damaged_key_ring_takes_no_worker_down(site: Path, serve: Serve) -> None:
     server = serve(site)
-    wait_until(lambda: len(workers(server)) == 2)
+    server.all_workers()
     (site / "var" / "keys.json").write_text("{")
-    old = workers(server)
-    os.kill(old[0], signal.SIGKILL)
-    wait_until(lambda: len(workers(server)) == 2 and old[0] not in workers(server))
+    server.kill_workers()
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: "The configuration of before goes on being served" in server.output())
     assert {server.get("/acme/").status for _ in range(12)} == {200}
@@ -261,11 +228,9 @@ def test_a_blueprint_that_ends_the_check_does_not_end_the_master(
 
 def test_a_blueprint_that_garbles_what_the_check_says_is_served(site: Path, serve: Serve) -> None:
     server = serve(site)
-    wait_until(lambda: len(workers(server)) == 2)
-    before = workers(server)
+    server.all_workers()
     other_blueprints(site, "import sys; sys.stdout.buffer.write(b'\\xff'); sys.stderr.buffer.write(b'\\xff')")
-    os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: len(workers(server)) == 2 and not set(before) & set(workers(server)))
+    server.reload()
     assert server.get("/acme/").text == "own"
 
 
@@ -381,7 +346,7 @@ def test_open_databases_get_the_open_files_that_they_need(site: Path, serve: Ser
         server = serve(site)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    for worker in (server.process.pid, *workers(server)):
+    for worker in (server.process.pid, *server.workers()):
         limits = Path(f"/proc/{worker}/limits").read_text()
         assert re.search(r"Max open files +3000 ", limits), limits
 

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-
 from .errors import did_you_mean
 
 #: A name, in quotation marks where it has what parts addresses from each other, and an address.
@@ -23,6 +21,8 @@ def read_address(text: str, *, allow_name: bool = False) -> tuple[str, str]:
     :param allow_name: whether a name may stand in front of it, as in ``Acme <noreply@example.com>``.
     :raises ValueError: if it is not exactly one mailbox, with the reason.
     """
+    from email_validator import EmailNotValidError, validate_email  # here, as it takes 30 ms, and few processes ask
+
     # The library takes a name too, but in ASCII only, and no dot in it, unless it stands in quotation marks.
     name, text = _parted(text) if allow_name else ("", text)
     try:

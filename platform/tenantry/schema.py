@@ -6,10 +6,14 @@ The same models check the file, give every key its meaning, and generate ``docs/
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
+import sys
 import unicodedata
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -151,7 +155,8 @@ Warm = Annotated[
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    # Not use_attribute_docstrings, by which each process would read this file's source as it starts; see described().
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class LimitsTable(_Table):
@@ -247,9 +252,36 @@ class TenantsFile(_Table):
     tenants: dict[str, TenantTable] = Field(default_factory=dict)
 
 
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model of this module, with the docstrings that stand below its keys."""
+    schema, texts = model.model_json_schema(), _docstrings()
+    for name, table in ((model.__name__, schema), *schema.get("$defs", {}).items()):
+        for key, text in texts[name].items():
+            table["properties"][key] = dict(sorted({**table["properties"][key], "description": text}.items()))
+    return schema
+
+
+@cache
+def _docstrings() -> dict[str, dict[str, str]]:
+    """Return the docstrings below the keys of each class of this module."""
+    tree = ast.parse(inspect.getsource(sys.modules[__name__]))
+    return {
+        each.name: {
+            ast.unparse(key.target): inspect.cleandoc(text.value.value)
+            for key, text in pairwise(each.body)
+            if isinstance(key, ast.AnnAssign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        }
+        for each in tree.body
+        if isinstance(each, ast.ClassDef)
+    }
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of tenants.toml."""
-    schema = TenantsFile.model_json_schema()
+    schema = described(TenantsFile)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tenants.toml", **schema}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .schema import LimitsTable, PlatformTable, TenantTable
+from .schema import LimitsTable, PlatformTable, TenantTable, described
 
 _INTRO = """# Configuration
 
@@ -35,7 +35,7 @@ def markdown() -> str:
 
 
 def _table(title: str, model: type[BaseModel]) -> str:
-    schema = model.model_json_schema()
+    schema = described(model)
     rows = [
         f"| `{name}` | {_kind(details, schema)} | {_default(name, model)} | {details['description']} |"
         for name, details in schema["properties"].items()

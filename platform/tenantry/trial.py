@@ -26,8 +26,8 @@ from .errors import ConfigError, Problem
 from .explaining import explain, is_theirs
 from .sources import Sources, Stored
 
-#: Seconds after which a process is killed that should have ended itself.
-_GRACE = 2.0
+#: Seconds after which a process is killed that should have ended itself; what it takes to start is among them.
+_GRACE = 10.0
 #: A line of what Python writes of a process that it ends: a file, and where in it.
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
@@ -169,6 +169,8 @@ class _Forked:
 
 def main() -> None:
     """Answer the question in the standard input."""
+    from . import checking  # noqa: F401  # no part of what is timed, as a machine may be busy
+
     file, stored, seconds, slugs = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no part of it
@@ -190,7 +192,7 @@ def _answer(file: int, seconds: float, look: Callable[[], list[Problem]]) -> NoR
 
 
 def _look(sources: Sources, slugs: Sequence[str] | None) -> list[Problem]:
-    from .checking import problems_of  # here, so that the clock runs already
+    from .checking import problems_of  # here, as they need this module
     from .registry import Registry
 
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from huey.consumer import Consumer
 
@@ -48,6 +50,8 @@ class Worker:
         self._queue: JobQueue = platform.queue
         self._follower = Follower(platform, "jobs")
         self._stop = threading.Event()
+        # An Event would not do for a signal's handler, as the thread that it interrupts may hold the Event's lock.
+        self._signals: SimpleQueue[int] = SimpleQueue()
         self._consumer = _QuietConsumer(
             self._queue, workers=threads, periodic=False, max_delay=_LONGEST_LOOK, shutdown_timeout=GRACE
         )
@@ -55,7 +59,7 @@ class Worker:
     def run(self) -> bool:
         """Run jobs until SIGTERM or SIGINT. Return whether all that were running came to an end."""
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._be_told_to_stop)
+            signal.signal(signum, lambda number, frame: self._signals.put(number))
         self._work()
         self._consumer.stop(graceful=True)
         return not any(thread.is_alive() for _, thread in self._consumer.worker_threads)
@@ -70,12 +74,16 @@ class Worker:
         import_jobs(self._platform)
         self._consumer.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
-        while not self._stop.wait(LEASE / 4):
+        while not self._is_told_to_stop(LEASE / 4):
             self._queue.renew()
             self._consumer.check_worker_health()
-
-    def _be_told_to_stop(self, signum: int, frame: Any) -> None:
         self._stop.set()
+
+    def _is_told_to_stop(self, seconds: float) -> bool:
+        with suppress(Empty):
+            self._signals.get(timeout=seconds)
+            return True
+        return False
 
     def _sweep(self) -> None:
         sweeper = Sweeper(push)

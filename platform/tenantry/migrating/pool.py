@@ -20,6 +20,8 @@ from .work import Batch, main
 
 #: Tenants after which a process is replaced.
 RECYCLE = 250
+#: Seconds after which it is looked up, as Ctrl-C that comes just before a wait does not end that.
+_LOOK = 1.0
 #: How often a tenant is begun at most, should the process die each time.
 _ATTEMPTS = 2
 
@@ -62,7 +64,7 @@ class Pool:
                     hand = self._start()
                     hands[hand.connection] = hand
                     _hand_over(hand, waiting)
-                for connection in wait(list(hands)):
+                for connection in wait(list(hands), _LOOK):
                     yield from self._listen(hands, hands[connection], waiting)  # type: ignore[index]  # only ours
         finally:
             for hand in hands.values():
