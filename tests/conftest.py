@@ -30,7 +30,10 @@ ROOT = Path(__file__).parent.parent
 
 
 #: The files that take longest, which are begun first, so that no process is left alone with one at the end.
-LONGEST = ("serving", "reload", "restore", "schemathesis", "life_killed", "migrate", "worker", "provisioning", "warmth")
+LONGEST = """
+reload serving states schemathesis life migrate first_day restore worker board life_killed trial attacks_on_accounts
+faults sections operators_day api backup cli accounts warmth blueprints provisioning sharing testing
+"""
 
 # Whoever starts the tests in the background of a script ignores Ctrl-C, and would let all that they start ignore it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -42,7 +45,7 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    order = {f"test_{name}": number for number, name in enumerate(LONGEST.split())}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 

@@ -21,9 +21,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from test_serving import wait_until
 
-from conftest import ROOT, Answer, Server, environ_without_tenantry
+from conftest import ROOT, Answer, Server, environ_without_tenantry, wait_until
 from tenantry import Platform
 from tenantry.cli import main
 from tenantry.errors import StateError, TenantUnavailable

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
 import threading
@@ -19,7 +17,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from test_serving import workers as worker_pids
 from walking import Walker, furnish, operation_of, routes
 
 from conftest import ROOT, Answer, Server, wait_until
@@ -668,9 +665,7 @@ def test_a_worker_that_starts_late_ends_no_log_in_either(lived_in: Path, serve: 
     set_status(lived_in, "read-only", "globex")
     folder = Generations(lived_in / "var", lived_in / "tenants.toml")
     wait_until(lambda: getattr(folder.current(), "number", 0) == 3)
-    (worker,) = worker_pids(server)
-    os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: worker_pids(server) not in ([], [worker]))
+    server.kill_workers()
     time.sleep(0.5)
     assert server.get("/acme/accounts/", "localhost", cookie).status == 200
 
