@@ -22,6 +22,9 @@ import pytest
 
 from tenantry import trial
 from tenantry.errors import Problem
+from tenantry.generations import Generations
+from tenantry.presence import reports
+from tenantry.registry import Settings
 from tenantry.sources import Sources
 
 pytest_plugins = ["tenantry.testing", "pytester"]
@@ -142,6 +145,17 @@ class Server:
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         self._wait_for_others(victims)
+
+    def agree(self) -> None:
+        """Wait until every process has what is in force: that one answers anew does not say that all do."""
+        file, state = self.folder / "tenants.toml", self.folder / "var"
+
+        def have_it() -> bool:
+            current = Generations(state, file).current()
+            has = {report.generation for report in reports(Settings(file=file, state_dir=state))}
+            return current is not None and has == {current.number}
+
+        wait_until(have_it)
 
     def _wait_for_others(self, before: list[int]) -> None:
         wait_until(lambda: len(self.workers()) == self.count and not set(before) & set(self.workers()))

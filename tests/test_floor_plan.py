@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule, RuleFactory, Submount
@@ -150,6 +150,7 @@ def everything(url_map: Map) -> list[Any]:
 
 
 @given(rules=st.lists(st.tuples(paths, options), max_size=6), chosen=map_options, late=map_options)
+@example(rules=[("/", {"endpoint": "e"}), ("/", {"endpoint": "e", "defaults": {}})], chosen={}, late={})
 @settings(max_examples=150)
 def test_it_matches_and_builds_as_werkzeugs_map(rules: list[Any], chosen: dict[str, Any], late: dict[str, Any]) -> None:
     floor_plan = FloorPlan()

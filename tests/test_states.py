@@ -626,6 +626,7 @@ def test_the_states_follow_each_other_while_it_is_served(lived_in: Path, serve: 
     def edit_to(status: str, expected: int) -> Answer:
         set_status(lived_in, status)
         wait_until(lambda: {server.get("/acme/accounts/", "localhost", cookie).status for _ in range(8)} == {expected})
+        server.agree()
         return server.get("/acme/accounts/", "localhost", cookie)
 
     assert "ada" in edit_to("active", 200).text.lower()

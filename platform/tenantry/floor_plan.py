@@ -79,6 +79,7 @@ class PlannedRule(RuleFactory):
             elif name == "methods" and isinstance(value, (set, frozenset)):
                 found.append(frozenset(value))
             elif name == "defaults" and isinstance(value, dict):
+                found.append(name)  # also of none, as a rule tells {} from None
                 for item in value.items():
                     found += (type(item[1]), item)
                     if type(item[0]) is not str or type(item[1]) not in _PLAIN:

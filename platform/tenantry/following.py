@@ -154,9 +154,8 @@ class Follower:
             return
         self._reported = time.monotonic()
         try:
-            self._presence.write(
-                self.platform.generation, len(self.platform.live), self._watcher.watches, self._pending
-            )
+            generation, live = self.platform.generation, len(self.platform.live)
+            self._presence.write(generation, live, self._watcher.watches, self._pending, self._watcher.tries)
         except OSError as error:
             log.error("This process cannot be seen in 'tenantry status' (%s).", error.strerror)
 
@@ -223,6 +222,11 @@ class Watcher:
             if (current := self._generations.current()) is not None:
                 self._patterns = self._generations.sources(current.number).patterns
         return True
+
+    @property
+    def tries(self) -> str:
+        """For whom new code is being imported by another process, before an edit is decided."""
+        return self._novelty.whose
 
     def resign(self) -> None:
         """Let another process watch."""

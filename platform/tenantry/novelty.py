@@ -40,11 +40,16 @@ class Novelty:
         self._platform_code = {platform.registry.code}
         self._names: set[str] = set()
         self._trial: Trial | None = None
-        self._digest = ""
+        self._digest = self._whose = ""
 
     def is_tried(self) -> bool:
         """Whether a trial runs."""
         return self._trial is not None and not self._trial.poll()
+
+    @property
+    def whose(self) -> str:
+        """For whom a trial runs, in words; empty where none does."""
+        return self._whose if self.is_tried() else ""
 
     def forget(self) -> None:
         """End the trial, if there is one."""
@@ -75,8 +80,8 @@ class Novelty:
 
     def _begin(self, candidate: Candidate, slugs: Sequence[str] | None) -> None:
         self.forget()
-        names = "the platform" if slugs is None else some(slugs)
-        log.info("The file names code that has to be imported first, for %s.", names)
+        self._whose = "the platform" if slugs is None else some(slugs)
+        log.info("The file names code that has to be imported first, for %s.", self._whose)
         self._trial, self._digest = _begun(candidate, slugs), candidate.sources.digest
 
     def _new_ones(self, registry: Registry) -> list[str] | None:

@@ -33,6 +33,7 @@ class Report:
     :ivar live: how many tenants' apps it has built.
     :ivar watches: whether it is the one that watches the files.
     :ivar pending: settings that have changed, and that it takes up only when it is started anew.
+    :ivar tries: for whom the file names new code, which is imported by another process first, as long as that takes.
     """
 
     pid: int
@@ -43,6 +44,7 @@ class Report:
     live: int
     watches: bool
     pending: tuple[str, ...] = ()
+    tries: str = ""
 
 
 class Presence:
@@ -68,12 +70,12 @@ class Presence:
         fcntl.flock(file, fcntl.LOCK_EX)  # whoever looks holds it for a moment
         return file
 
-    def write(self, generation: int, live: int, watches: bool, pending: tuple[str, ...]) -> None:
+    def write(self, generation: int, live: int, watches: bool, pending: tuple[str, ...], tries: str) -> None:
         """Say how things are."""
         if not os.fstat(self._file).st_nlink:  # taken for one that is gone, before it was locked
             close_lock(self._file)
             self._file = self._open()
-        report = Report(os.getpid(), self.kind, self.since, generation, _memory(), live, watches, pending)
+        report = Report(os.getpid(), self.kind, self.since, generation, _memory(), live, watches, pending, tries)
         os.pwrite(self._file, json.dumps(asdict(report)).encode().ljust(_SIZE), 0)
 
 

@@ -73,6 +73,12 @@ def _paragraphs(
         yield f"Refused at {moment(refused.at)}, and not mended yet. {ConfigError(refused.problems)}"
     for keys in {report.pending for report in processes if report.pending}:
         yield pending_in_words(keys)
+    for report in processes:
+        if report.tries:
+            yield (
+                f"Process {report.pid} is trying an edit: what the file newly names for {report.tries} is imported by "
+                "another process first. It is taken up or refused after that."
+            )
     for slug, note in closed.items():
         yield (
             f"'{slug}' is closed by 'tenantry {note.task}' (process {note.pid}) since {moment(note.since)}. Where that "
