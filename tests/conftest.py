@@ -246,7 +246,7 @@ class Load:
             thread.join()
 
     def _visit(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(0.02):  # or the visitors would have the machine to themselves
             with self._lock:
                 target = next(self._targets)
             try:

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -22,14 +23,15 @@ class Ended(Exception):
     """A command ended with another status than 0."""
 
 
-def command(folder: Path, *args: str, killed_at: int = 0) -> int:
+def command(folder: Path, *args: str, killed_at: int = 0, killed_after: float = 0.0) -> int:
     """Run a command in a process of its own, in a folder.
 
     :param killed_at: the number of the change before which it is killed, as by kill -9; 0 for none.
+    :param killed_after: seconds after which it is killed, wherever it is; 0 for never.
     :return: how many changes it has made; -1 if it was killed.
     :raises Ended: if it failed by itself.
     """
-    result = in_child(folder, lambda: _run(args, killed_at))
+    result = in_child(folder, lambda: _run(args, killed_at, killed_after))
     if isinstance(result, str):
         raise Ended(result)
     return -1 if result is None else int(result)
@@ -94,7 +96,7 @@ def _be_child(folder: Path, function: Callable[[], Any], writer: int) -> None:
     os._exit(0)
 
 
-def _run(args: tuple[str, ...], killed_at: int) -> int | str:
+def _run(args: tuple[str, ...], killed_at: int, killed_after: float) -> int | str:
     from click.testing import CliRunner
 
     from tenantry import novelty
@@ -112,6 +114,8 @@ def _run(args: tuple[str, ...], killed_at: int) -> int | str:
             if changes == killed_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    if killed_after:
+        threading.Timer(killed_after, os.kill, (os.getpid(), signal.SIGKILL)).start()
     novelty.Trial = TrialHere  # type: ignore[assignment,misc]  # which imports faster than a process of its own
     sys.addaudithook(count)
     done = CliRunner().invoke(main, list(args))

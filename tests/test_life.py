@@ -52,7 +52,7 @@ def visited(server: Server, *paths: str) -> Iterator[list[tuple[str, int]]]:
     over = threading.Event()
 
     def visit(path: str) -> None:
-        while not over.wait(0.005):
+        while not over.wait(0.02):
             try:
                 status = server.get(path).status
             except OSError:

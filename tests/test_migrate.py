@@ -531,7 +531,7 @@ class Visitors:
             thread.start()
 
     def _visit(self, server: Server, slug: str, method: str) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(0.01):
             begun = time.monotonic()
             answer = server.get(f"/{slug}/shop/", "localhost", "Content-Length: 0", method=method)
             self.answers.append((begun, method, answer))

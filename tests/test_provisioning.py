@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import dying
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text
@@ -110,25 +109,18 @@ def test_a_thousand_first_visitors_at_once_get_one_database(tmp_path: Path) -> N
 def test_killed_at_any_moment_a_rerun_finishes(tmp_path: Path) -> None:
     """Kill -9 after growing spans of time, then do it again: always one deed, all pages, no draft left."""
     make_platform(tmp_path)
-    environment = {**environ_without_tenantry(), "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)])}
-    command = [sys.executable, "-m", "tenantry.cli", "provision", "--all"]
-    unfinished = 0
-    for step in range(6):
-        state = tmp_path / "var"
-        if state.exists():
-            subprocess.run(["rm", "-rf", str(state)], check=True)
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-        time.sleep(0.35 + step * 0.08)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        unfinished += process.returncode == -signal.SIGKILL
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    dying.import_all()
+    killed = 0
+    for step in range(1, 12):
+        shutil.rmtree(tmp_path / "var", ignore_errors=True)
+        killed += dying.command(tmp_path, "provision", "--all", killed_after=0.04 * step) == -1
+        dying.command(tmp_path, "provision", "--all")
         platform = make_platform(tmp_path)
         for slug in platform.registry:
             assert len(rows(platform, slug, "SELECT * FROM tenantry_furnished")) == 1
             assert len(rows(platform, slug, "SELECT * FROM page")) == 2
             assert list(platform.registry[slug].state.glob("draft-*")) == []
-    assert unfinished > 0
+    assert killed > 2
 
 
 def test_first_content_that_fails_leaves_nothing_and_is_tried_again(
