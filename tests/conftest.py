@@ -12,7 +12,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
@@ -20,12 +20,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tenantry import trial
-from tenantry.errors import Problem
 from tenantry.generations import Generations
 from tenantry.presence import reports
-from tenantry.registry import Settings
-from tenantry.sources import Sources
+from tenantry.registry import Registry, Settings
 
 pytest_plugins = ["tenantry.testing", "pytester"]
 
@@ -50,22 +47,6 @@ hypothesis.settings.load_profile("tests")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}": number for number, name in enumerate(LONGEST.split())}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
-
-
-class TrialHere:
-    """Looks at what an edit names in this process, for tests that are about something else, or patch what it would see."""
-
-    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
-        self._sources, self._slugs = sources, slugs
-
-    def problems(self) -> list[Problem]:
-        return trial._look(self._sources, self._slugs)
-
-    def poll(self) -> bool:
-        return True
-
-    def stop(self) -> None:
-        """There is nothing to stop."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -107,7 +88,7 @@ class Server:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -122,8 +103,8 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the processes that serve, those of before a reload too while they end."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"gunicorn" in _command_line(pid)]  # and not one that tries an edit
 
     def all_workers(self) -> list[int]:
         """Wait until as many serve as are wanted, and return them."""
@@ -137,30 +118,34 @@ class Server:
         """
         before = self.all_workers()
         self.process.send_signal(signal.SIGHUP)
-        self._wait_for_others(before)
+        wait_until(lambda: not set(before) & set(self.all_workers()))
 
-    def kill_workers(self, count: int = 1) -> None:
-        """Kill so many workers, and wait until others are there instead."""
-        victims = self.all_workers()[:count]
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
-        self._wait_for_others(victims)
+    def kill_worker(self) -> None:
+        """Kill a worker, and wait until another is there instead."""
+        victim = self.all_workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in self.all_workers())
 
-    def agree(self) -> None:
-        """Wait until every process has what is in force: that one answers anew does not say that all do."""
+    def agree(self, status: str = "active", slug: str = "") -> None:
+        """Wait until every worker has what is in force: that one answers anew does not say that all do.
+
+        :param slug: a tenant, which has to be of that status in what is in force.
+        """
         file, state = self.folder / "tenants.toml", self.folder / "var"
 
         def have_it() -> bool:
-            current = Generations(state, file).current()
-            has = {report.generation for report in reports(Settings(file=file, state_dir=state))}
-            return current is not None and has == {current.number}
+            generations = Generations(state, file)
+            current = generations.current()
+            has = [
+                report.generation for report in reports(Settings(file=file, state_dir=state)) if report.kind == "web"
+            ]
+            if current is None or has != [current.number] * self.count:
+                return False
+            return not slug or Registry.load(generations.sources(current.number))[slug].status == status
 
         wait_until(have_it)
 
-    def _wait_for_others(self, before: list[int]) -> None:
-        wait_until(lambda: len(self.workers()) == self.count and not set(before) & set(self.workers()))
-
-    def raw(self, request: bytes, timeout: float = 10) -> bytes:
+    def raw(self, request: bytes, timeout: float = 30) -> bytes:
         """Send bytes as they are, and return all that comes back until the server closes or falls silent."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             connection.sendall(request)
@@ -216,6 +201,13 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+
+def _command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
 
 
 class Load:

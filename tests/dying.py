@@ -8,15 +8,34 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from conftest import ROOT, TrialHere
+from conftest import ROOT
+from tenantry import trial
+from tenantry.errors import Problem
+from tenantry.sources import Sources
 
 #: What Python tells of before it is done: every change of a file's or folder's name goes through one of these.
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
+
+
+class TrialHere:
+    """Looks at what an edit names in this process, for tests that are about something else, or patch what it would see."""
+
+    def __init__(self, sources: Sources, seconds: float, slugs: Sequence[str] | None = None) -> None:
+        self._sources, self._slugs = sources, slugs
+
+    def problems(self) -> list[Problem]:
+        return trial._look(self._sources, self._slugs)
+
+    def poll(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
 
 
 class Ended(Exception):

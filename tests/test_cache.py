@@ -17,11 +17,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from click.testing import CliRunner
+from dying import TrialHere
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from conftest import TrialHere, free_port, require_redis
+from conftest import free_port, require_redis
 from tenantry import Platform, cache, current_tenant, db, plain_values, shared_redis
 from tenantry.cache import PlatformCache
 from tenantry.cache_stores import BESIDE, DELETED, LARGEST, LocalStore, RedisStore

@@ -19,10 +19,9 @@ import dying
 import pytest
 from click.testing import CliRunner
 
-from conftest import ROOT, Answer, Server, environ_without_tenantry, wait_until
+from conftest import ROOT, Answer, Server, environ_without_tenantry
 from tenantry.cli import main
-from tenantry.presence import reports
-from tenantry.registry import Registry, Settings
+from tenantry.registry import Registry
 
 Serve = Callable[..., Server]
 
@@ -86,6 +85,7 @@ def state_of(folder: Path) -> set[str]:
 
 def test_add_serves_at_once_and_disturbs_nobody(site: Path, serve: Serve) -> None:
     server = serve(site)
+    server.agree()
     assert server.get("/umbrella/en/").status == 404
     with visited(server, "/acme/en/", "/globex/de/") as wrong:
         said = tenantry(site, "add", "umbrella", "--title", "Umbrella & Co", "--color", "#c62828", "--language", "de")
@@ -315,7 +315,7 @@ def test_a_tenant_whose_database_is_broken_is_suspended_and_told(site: Path) -> 
 
 def test_states_come_and_go_in_every_worker(site: Path, serve: Serve) -> None:
     server = serve(site)
-    wait_until(lambda: len(reports(Settings(file=site / "tenants.toml", state_dir=site / "var"))) == 2)
+    server.agree()
     original = (site / "tenants.toml").read_text()
 
     def everywhere(path: str) -> set[int]:
@@ -456,6 +456,7 @@ def test_renaming_keeps_log_ins_and_the_others_undisturbed(site: Path, serve: Se
         (site / "tenants.toml").read_text().replace('partners  = ["acme"]', 'partners  = ["acme", "initech"]  # two')
     )
     server = serve(site, TENANTRY_ENV="production")
+    server.agree()
     said = tenantry(site, "users", "add", "initech", "peter@example.com", "--role", "admin")
     cookie = log_in(server, said)
     profile = server.get("/initech/accounts/", "localhost", f"Cookie: {cookie}")

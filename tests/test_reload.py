@@ -11,25 +11,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
-from conftest import ROOT, Load, Server, environ_without_tenantry, wait_until
+from conftest import ROOT, Answer, Load, Server, environ_without_tenantry, wait_until
 from tenantry.generations import Generations
 from tenantry.presence import reports
 from tenantry.registry import Settings
 
 Serve = Callable[..., Server]
 
-#: A page that tells which app has made it, and one that takes its time.
+#: A page that tells which app has made it, and one that is answered once there is a file for that.
 VIEWS = """
 import itertools, os, time
-from flask import Blueprint, current_app, request
+from pathlib import Path
+from flask import Blueprint, current_app
 from tenantry import current_tenant
 
 bp = Blueprint("site", __name__)
@@ -44,10 +47,12 @@ def index():
     return f"{current_tenant.title} {os.getpid()}.{number}"
 
 
-@bp.get("/slow")
-def slow():
+@bp.get("/held")
+def held():
     before = current_tenant.title
-    time.sleep(float(request.query_string or 1.5))
+    Path(f"inside-{time.monotonic_ns()}").touch()
+    while not Path("go-on").exists():
+        time.sleep(0.01)
     return f"{before} {current_tenant.title}"
 """
 HEAD = '[platform]\nblueprints = "set_of_one"\n\n'
@@ -70,8 +75,21 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(folder: Path, serve: Serve) -> Server:
     started = serve(folder)
-    wait_until(lambda: len(status(folder)["processes"]) == 2)
+    started.agree()
     return started
+
+
+@contextmanager
+def inside(server: Server) -> Iterator[list[Future[Answer]]]:
+    """Have four requests inside the app of acme, for as long as the block lasts."""
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(server.get, "/acme/held") for _ in range(4)]
+        try:
+            wait_until(lambda: len(list(server.folder.glob("inside-*"))) == 4)
+            yield asking
+            assert not any(each.done() for each in asking), "they are still inside"
+        finally:
+            (server.folder / "go-on").touch()
 
 
 def tenantry(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -109,8 +127,9 @@ def titles(server: Server, path: str) -> set[str]:
 
 def test_an_edit_is_live_in_every_worker_and_touches_nobody_else(server: Server, folder: Path) -> None:
     file = folder / "tenants.toml"
-    apps = {server.get("/globex/").text for _ in range(40)}
-    assert len(apps) == 2, "both workers have built one"
+    apps: set[str] = set()
+    while len(apps) < 2:  # until both workers have built one
+        apps.add(server.get("/globex/").text)
     with Load(server, "/globex/", "/initech/") as load:
         file.write_text(file.read_text().replace('"acme"', '"Acme"'))
         wait_until(lambda: titles(server, "/acme/") == {"Acme"})
@@ -118,32 +137,19 @@ def test_an_edit_is_live_in_every_worker_and_touches_nobody_else(server: Server,
         wait_until(lambda: {server.get("/umbrella/").status for _ in range(12)} == {200})
         server.agree()
     assert set(load.answers) == {200}
-    assert {server.get("/globex/").text for _ in range(40)} == apps, "the same two apps"
+    assert {server.get("/globex/").text for _ in range(40)} <= apps, "the same apps"
     assert generations(folder) == (3, {3})
     wait_until(lambda: "Generation 2 is in force: changed: acme." in server.output())
     wait_until(lambda: "Generation 3 is in force: new: umbrella." in server.output())
 
 
 def test_a_request_inside_the_old_app_ends_there(server: Server, folder: Path) -> None:
-    import threading
-
-    answers: list[tuple[int, str]] = []
-
-    def ask() -> None:
-        answer = server.get("/acme/slow")
-        answers.append((answer.status, answer.text))
-
-    asking = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in asking:
-        thread.start()
-    time.sleep(0.3)
-    file = folder / "tenants.toml"
-    file.write_text(file.read_text().replace('"acme"', '"Acme"'))
-    wait_until(lambda: titles(server, "/acme/") == {"Acme"})
-    assert answers == [], "they are still inside"
-    for thread in asking:
-        thread.join()
-    assert answers == [(200, "acme acme")] * 4
+    with inside(server) as answers:
+        file = folder / "tenants.toml"
+        file.write_text(file.read_text().replace('"acme"', '"Acme"'))
+        wait_until(lambda: titles(server, "/acme/") == {"Acme"})
+        server.agree()
+    assert [(each.result().status, each.result().text) for each in answers] == [(200, "acme acme")] * 4
 
 
 def test_row_1_a_broken_file_harms_nobody_and_is_seen(server: Server, folder: Path) -> None:
@@ -185,7 +191,7 @@ def test_row_2_a_worker_that_starts_while_the_file_is_cut_has_every_tenant(serve
     for end in range(5, len(good), len(good) // 6):
         file.write_text(good[:end])
         wait_until(lambda: (status(folder)["refused"] or {"mended": 0})["mended"] is None)
-        server.kill_workers()
+        server.kill_worker()
         wait_until(lambda: len(status(folder)["processes"]) == 2)
         for slug in ("acme", "globex", "initech"):
             assert {server.get(f"/{slug}/").status for _ in range(8)} == {200}
@@ -211,17 +217,21 @@ def test_row_2_gunicorn_starts_from_the_last_good_one(folder: Path, serve: Serve
 def test_row_4_a_hundred_edits_under_load(server: Server, folder: Path) -> None:
     file = folder / "tenants.toml"
     good = file.read_text()
+    seconds = []
     with Load(server, "/acme/", "/globex/", "/initech/") as load:
         for number in range(100):
             slug = ("acme", "globex", "initech")[number % 3]
             file.write_text(good.replace(f'title = "{slug}"', f'title = "{slug}-{number}"'))
             time.sleep(0.05)
             if number % 10 == 0:
+                began = time.monotonic()
                 wait_until(lambda: titles(server, f"/{slug}/") == {f"{slug}-{number}"})  # noqa: B023  # called now
+                seconds.append(time.monotonic() - began)
         wait_until(lambda: titles(server, "/acme/") == {"acme-99"})
         server.agree()
     assert set(load.answers) == {200}
     assert 10 <= generations(folder)[0] <= 101
+    assert median(seconds) < 5, "how long exactly is measured by 'bench edits'"
     assert "Traceback" not in server.output()
 
 
@@ -242,14 +252,16 @@ def test_row_6_a_worker_that_is_killed_costs_what_was_inside_it(server: Server, 
     """Four visitors: no more than four requests are inside at any moment. An edit comes right after."""
     with Load(server, "/acme/", "/globex/", visitors=4) as load:
         time.sleep(0.5)
-        os.kill(server.all_workers()[0], signal.SIGKILL)
+        victim = server.all_workers()[0]
+        os.kill(victim, signal.SIGKILL)
         file = folder / "tenants.toml"
         file.write_text(file.read_text().replace('"acme"', '"Acme"'))
-        wait_until(lambda: len(status(folder)["processes"]) == 2, 10)
-        wait_until(lambda: titles(server, "/acme/") == {"Acme"}, 10)
+        wait_until(lambda: victim not in server.all_workers())
+        wait_until(lambda: titles(server, "/acme/") == {"Acme"})
     assert load.answers[0] <= 4
     assert set(load.answers) <= {200, 0}
-    wait_until(lambda: generations(folder) == (2, {2}))
+    server.agree()
+    assert generations(folder) == (2, {2})
 
 
 def test_whoever_watches_is_replaced_when_it_is_gone(server: Server, folder: Path) -> None:
@@ -262,16 +274,18 @@ def test_whoever_watches_is_replaced_when_it_is_gone(server: Server, folder: Pat
         wait_until(lambda: sum(process["watches"] for process in status(folder)["processes"]) == 1)
 
 
-def test_what_is_being_written_is_not_taken_before_it_is_whole(server: Server, folder: Path) -> None:
+def test_what_is_being_written_is_not_taken_before_it_is_whole(folder: Path, serve: Serve) -> None:
     """Written piece by piece, each of them valid, and each without the tenants of the next."""
+    server = serve(folder, prelude="from tenantry import following\nfollowing.SETTLED = 2.0")
+    server.agree()
     file = folder / "tenants.toml"
-    pieces = [HEAD + table("acme"), table("globex", "Globex"), *["# more\n"] * 4, table("initech"), table("umbrella")]
+    pieces = [HEAD + table("acme"), table("globex", "Globex"), table("initech"), table("umbrella"), table("vandelay")]
     with Load(server, "/acme/", "/globex/", "/initech/") as load, file.open("w") as written:
         for piece in pieces:
             written.write(piece)
             written.flush()
-            time.sleep(0.06)
-    wait_until(lambda: server.get("/umbrella/").status == 200)
+            time.sleep(0.6)
+    wait_until(lambda: server.get("/vandelay/").status == 200)
     assert set(load.answers) == {200}
     assert generations(folder)[0] == 2
 
@@ -467,15 +481,12 @@ def test_a_process_that_a_view_forks_holds_no_lock(folder: Path, serve: Serve) -
 def test_a_worker_that_only_ends_what_it_has_begun_watches_no_more(server: Server, folder: Path) -> None:
     """The code of now decides, which an edit may need."""
     before = server.all_workers()
-    with ThreadPoolExecutor(4) as pool:
-        slow = [pool.submit(server.get, "/acme/slow?3") for _ in range(4)]
-        time.sleep(0.3)
+    with inside(server) as answers:
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: set(server.workers()) - set(before))
         wait_until(
             lambda: [each["pid"] not in before for each in status(folder)["processes"] if each["watches"]] == [True]
         )
-        assert {each.result().status for each in slow} == {200}
+    assert {each.result().status for each in answers} == {200}
 
 
 def test_an_edit_that_names_other_blueprints_is_tried_with_all_tenants(server: Server, folder: Path) -> None:
@@ -522,7 +533,7 @@ def test_row_21_a_thousand_reloads_leave_nothing_behind(folder: Path, serve: Ser
     file = folder / "tenants.toml"
     good, pointer = file.read_text(), folder / "var" / "registry" / "current.json"
 
-    def reload(times: int) -> tuple[int, int]:
+    def reload(times: int) -> None:
         for number in range(times):
             before = pointer.read_text()
             draft = folder / "draft"
@@ -530,15 +541,19 @@ def test_row_21_a_thousand_reloads_leave_nothing_behind(folder: Path, serve: Ser
             draft.replace(file)
             wait_until(lambda: pointer.read_text() != before)  # noqa: B023  # called now
             server.get("/acme/")
-        time.sleep(0.3)
-        resident = next(
-            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")
-        )
-        return len(os.listdir(f"/proc/{pid}/fd")), int(resident.split()[1])
 
-    warm = reload(100)
-    after = reload(900)
-    assert after[0] <= warm[0]
-    assert after[1] <= warm[1] * 1.05
+    def open_files() -> int:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    def resident() -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+    reload(100)
+    time.sleep(0.3)
+    warm = open_files(), resident()
+    reload(900)
+    wait_until(lambda: open_files() <= warm[0])
+    assert resident() <= warm[1] * 1.05
     assert len(list((folder / "var" / "registry").glob("*.gen"))) == 50
     assert "Traceback" not in server.output()

@@ -733,9 +733,8 @@ def test_a_draft_is_404_as_if_it_was_not_there(staff: TenantClient, who: str) ->
     reader.get("/help/")  # so that a session's cookie is there already
     hidden, absent = reader.get("/help/secret-page/"), reader.get("/help/absent-page/")
     assert hidden.status_code == 404
-    texts = [
-        re.sub(r'name="csrf_token"[^>]*', "", each.text) for each in (hidden, absent)
-    ]  # which has the second in it
+    # A token has the second in it in which it was made.
+    texts = [re.sub(r'name="csrf_token"[^>]*', "", each.text) for each in (hidden, absent)]
     assert texts[0].replace("secret-page", "absent-page") == texts[1]
     assert sorted(hidden.headers) == sorted(absent.headers)
     for path in ("/help/", "/help/-/search?q=Secret", "/faq/-/search?q=secret+body", "/"):

@@ -58,7 +58,7 @@ def test_a_broken_edit_harms_nobody_whatever_workers_do_meanwhile(site: Path, se
     server = serve(site)
     good = (site / "tenants.toml").read_text()
     (site / "tenants.toml").write_text(good[: len(good) // 2] + "\n[[[")
-    server.kill_workers()
+    server.kill_worker()
     server.reload()
     assert {server.get("/acme/").status for _ in range(20)} == {200}
     assert "not valid TOML" in server.output()
@@ -134,7 +134,7 @@ def test_the_last_good_one_is_the_last_and_not_the_first(site: Path, serve: Serv
     file.write_text("[[[")
     server.reload()
     assert "The configuration of before goes on being served" in server.output()
-    server.kill_workers()
+    server.kill_worker()
     assert {server.get("/umbrella/").status for _ in range(8)} == {200}
 
 
@@ -177,17 +177,18 @@ def test_14_a_body_that_is_framed_wrongly_is_400(site: Path, serve: Serve) -> No
     assert server.get("/acme/").status == 405, "its database is there from now on"
     head = b"POST /acme/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     for body in (b"0x0\r\n\r\n", b"+0\r\n\r\n", b"0_0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n"):
-        wire = server.raw(head + body, timeout=2)
+        wire = server.raw(head + body)
         assert wire.startswith(b"HTTP/1.1 400 "), (body, wire[:60])
         assert wire.count(b"HTTP/1.1 ") == 1
-    assert server.raw(head + b"5\r\nhello\r\n0\r\n\r\n", timeout=2).endswith(b"5")
+    closing = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert server.raw(closing + b"5\r\nhello\r\n0\r\n\r\n").endswith(b"5")
 
 
 def test_a_damaged_key_ring_takes_no_worker_down(site: Path, serve: Serve) -> None:
     server = serve(site)
     server.all_workers()
     (site / "var" / "keys.json").write_text("{")
-    server.kill_workers()
+    server.kill_worker()
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: "The configuration of before goes on being served" in server.output())
     assert {server.get("/acme/").status for _ in range(12)} == {200}
@@ -346,7 +347,7 @@ def test_open_databases_get_the_open_files_that_they_need(site: Path, serve: Ser
         server = serve(site)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    for worker in (server.process.pid, *server.workers()):
+    for worker in (server.process.pid, *server.all_workers()):
         limits = Path(f"/proc/{worker}/limits").read_text()
         assert re.search(r"Max open files +3000 ", limits), limits
 

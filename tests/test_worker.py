@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -179,8 +180,9 @@ def test_it_says_what_it_does_and_does_it(folder: Path, serve: Serve, work: Work
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_it_lets_the_running_job_end(folder: Path, work: Work, signum: int) -> None:
     worker = work(folder)
-    order(folder, "acme", "a", seconds=1)
+    order(folder, "acme", "a", until="go-on")
     wait_until(lambda: notes(folder) == ["begin acme a"], worker)
+    threading.Timer(0.5, (folder / "go-on").touch).start()
     assert worker.stop(signum) == 0
     assert "end acme a" in notes(folder)
     assert "Traceback" not in worker.output()
@@ -260,12 +262,13 @@ def test_it_survives_a_queue_that_is_busy(folder: Path, work: Work) -> None:
     impatient = "from tenantry.jobs.storages import FileJobs\nmake = FileJobs.__init__\n"
     impatient += "FileJobs.__init__ = lambda self, *args, **kwargs: make(self, *args, timeout=0.2, **kwargs)\n"
     worker = work(folder, prelude=impatient)
-    order(folder, "acme", "a", seconds=0.5)
+    order(folder, "acme", "a", until="go-on")
     wait_until(lambda: len(notes(folder)) == 1, worker)
     with sqlite3.connect(folder / "var" / "jobs.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         other.execute("INSERT INTO task (queue, data) VALUES ('tenantry', x'7B')")
         wait_until(lambda: "The queue of jobs does not answer" in worker.output(), worker)
+        (folder / "go-on").touch()
         other.execute("COMMIT")
     other.close()
     order(folder, "acme", "b")
@@ -373,7 +376,7 @@ def test_jobs_of_tenants_that_are_gone_are_dropped_and_told(folder: Path, packag
 def test_row_12_mails_wait_for_a_server_that_hangs_and_no_request_does(
     folder: Path, serve: Serve, work: Work, post: Post
 ) -> None:
-    configure(folder, config=by(post, timeout=0.5))
+    configure(folder, config=by(post, timeout=2))
     let_it_answer = silent_server(post.port)
     server, worker = serve(folder), work(folder, prelude=HASTE)
     assert [ask(server, f"/{slug}/mail", count=3) for slug in ("acme", "globex") * 5] == [200] * 10

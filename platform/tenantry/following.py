@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tenantry")
 
-#: Seconds between two looks at the least; twenty times what a look takes, where that is more.
+#: Seconds between two looks at the least; twenty times what a look takes of a processor, where that is more.
 EVERY = 0.1
 #: Seconds for which files have to have stood still.
 SETTLED = 0.3
@@ -63,7 +63,7 @@ class Follower:
         self._closed: frozenset[str] = frozenset()
         self._pending: tuple[str, ...] = ()
         self._reported = self._retry = 0.0
-        self._said = ""
+        self._said = self._tries = ""
 
     def start(self) -> None:
         """Catch up with what is in force, then follow it in a thread for as long as the process lives."""
@@ -82,16 +82,16 @@ class Follower:
             ]
             self._say(" ".join(wrong))
             changed = self.platform.generation != before
-            self._report(at_once=changed)
+            self._report(at_once=changed or self._watcher.tries != self._tries)
             return changed
 
     def _run(self) -> None:
         pause = EVERY
         while True:
             time.sleep(pause)
-            began = time.monotonic()
+            began = time.thread_time()
             # A look at ten thousand files takes its time, and must not take the worker's.
-            pause = EVERY if self.look() else max(EVERY, 20 * (time.monotonic() - began))
+            pause = EVERY if self.look() else max(EVERY, 20 * (time.thread_time() - began))
 
     def _follow(self) -> None:
         stamp = stamp_of(self._generations.pointer)
@@ -152,10 +152,10 @@ class Follower:
     def _report(self, at_once: bool) -> None:
         if not at_once and time.monotonic() < self._reported + REPORTED:
             return
-        self._reported = time.monotonic()
+        self._reported, self._tries = time.monotonic(), self._watcher.tries
         try:
             generation, live = self.platform.generation, len(self.platform.live)
-            self._presence.write(generation, live, self._watcher.watches, self._pending, self._watcher.tries)
+            self._presence.write(generation, live, self._watcher.watches, self._pending, self._tries)
         except OSError as error:
             log.error("This process cannot be seen in 'tenantry status' (%s).", error.strerror)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -74,9 +75,12 @@ class Worker:
         import_jobs(self._platform)
         self._consumer.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
-        while not self._is_told_to_stop(LEASE / 4):
-            self._queue.renew()
-            self._consumer.check_worker_health()
+        renewed = time.monotonic()
+        while not self._is_told_to_stop(_LONGEST_LOOK):  # no longer, as a signal just before a wait does not end it
+            if time.monotonic() > renewed + LEASE / 4:
+                renewed = time.monotonic()
+                self._queue.renew()
+                self._consumer.check_worker_health()
         self._stop.set()
 
     def _is_told_to_stop(self, seconds: float) -> bool:

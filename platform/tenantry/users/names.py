@@ -7,6 +7,7 @@ import re
 from sqlalchemy import or_, select
 
 from .. import db
+from ..mail_config import read_address
 from .models import User
 
 #: Lower-case ASCII, so that no letter of another alphabet can pass for one of another name.
@@ -35,8 +36,6 @@ def fold_address(address: str) -> str:
 
     :raises ValueError: if mail could not be sent there, with the reason.
     """
-    from ..mail_config import read_address  # with the library that knows addresses, which not every process needs
-
     _, found = read_address(address.strip())
     if "." not in found.partition("@")[2]:
         raise ValueError("Its host has no dot in it.")
