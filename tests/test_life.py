@@ -301,6 +301,53 @@ def test_state_of_an_earlier_tenant_is_told_and_adopted_only_by_word(site: Path,
     assert rows(site, "umbrella", "SELECT username FROM tenantry_user") == [("ada",)]
 
 
+def test_a_status_is_not_changed_where_a_command_was_cut_short(site: Path) -> None:
+    """It goes by the status when it is finished, and would not find its way back."""
+    tenantry(site, "archive", "acme")
+    assert dying.command(site, "remove", "acme", "--yes", "acme", killed_at=25) == -1
+    assert (site / "var" / "closed" / "acme").exists()
+    for command in (("resume",), ("suspend",), ("maintenance", "on"), ("read-only", "on")):
+        assert "closed, as 'tenantry remove' is at work on it or was cut short" in tenantry(
+            site, *command, "acme", status=1
+        )
+    tenantry(site, "remove", "acme", "--yes", "acme")
+    assert "acme" not in Registry.from_file(site / "tenants.toml")
+
+
+def test_going_back_tells_what_it_changes_and_who_comes_back_empty(site: Path) -> None:
+    tenantry(site, "read-only", "on", "initech")
+    number = str(json.loads(tenantry(site, "diff", "--json"))[-1]["generation"])
+    tenantry(site, "rename", "acme", "brand", "--path", "/brand")
+    assert re.search(r"acme +gone +was renamed, or archived since", tenantry(site, "diff", number))
+    said = tenantry(site, "rollback", number)
+    assert re.search(r"acme +new +/acme", said)
+    assert "Back without a database, and empty: acme. What was removed or renamed since is not undone" in said
+    tenantry(site, "archive", "globex")
+    number = str(json.loads(tenantry(site, "diff", "--json"))[-1]["generation"])
+    tenantry(site, "remove", "globex", "--yes", "globex")
+    assert re.search(r"globex +gone +was archived", tenantry(site, "diff", number))
+
+
+def test_renaming_twice_at_once_does_it_once_and_says_so(site: Path) -> None:
+    command = [sys.executable, "-m", "tenantry.cli", "rename", "initech", "brand"]
+    paths = os.pathsep.join([str(ROOT / "platform"), str(site), str(ROOT)])
+    both = [
+        subprocess.Popen(
+            command,
+            cwd=site,
+            env={**environ_without_tenantry(), "PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[0] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], said
+    assert not any("move it away" in each or "cut short" in each for each in said), said
+    assert "brand" in Registry.from_file(site / "tenants.toml")
+
+
 def test_a_tenant_whose_database_is_broken_is_suspended_and_told(site: Path) -> None:
     tenantry(site, "provision", "acme")
     for name in ("tenant.db-wal", "tenant.db-shm"):

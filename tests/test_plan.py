@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from conftest import ROOT
+from tenantry import rewriting
 from tenantry.cli import main
+from tenantry.generations import Generations
 from tenantry.memory import Memory
 from tenantry.taking_up import at_start
 
@@ -115,6 +118,28 @@ def test_there_and_back(file: Path, tenantry: Tenantry) -> None:
     assert "There is no generation 99" in tenantry("rollback", "99", status=1).output
     assert "There are those from 1 to" in tenantry("diff", "99", status=1).output
     assert "is not a valid integer" in tenantry("diff", "x", status=2).output
+
+
+def test_two_drafts_right_after_each_other_are_each_told_whole(file: Path, tenantry: Tenantry) -> None:
+    """The second was begun before the first was in force: it is told that it takes that back."""
+    before = Generations(file.parent / "var", file).current
+
+    def late(generations: Generations, draft: Path) -> Any:
+        other = file.with_name("other.toml")
+        other.write_text(SHIPPED.replace('"Globex GmbH"', '"First"'))
+        with pytest.MonkeyPatch.context() as undone:
+            undone.setattr("tenantry.cli.plan.put_in_place", rewriting.apply)
+            tenantry("apply", str(other))
+        return rewriting.apply(generations, draft)
+
+    draft = file.with_name("draft.toml")
+    draft.write_text(SHIPPED.replace('title = "Acme Corp"', 'title = "Second"'))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tenantry.cli.plan.put_in_place", late)
+        said = tenantry("apply", str(draft)).output
+    assert "title: First -> Globex GmbH" in said
+    assert "'tenantry rollback 2' goes back to what was in force before." in said
+    assert getattr(before(), "number", 0) == 3
 
 
 def test_the_status_tells_what_was_refused_until_it_is_mended(file: Path, tenantry: Tenantry) -> None:

@@ -188,7 +188,7 @@ def test_older_tables_answer_503_until_they_are_brought_up_to_date(
     assert provision(platform, tenant) == "ready"
     write(f"{package}/shop/migrations/two.py", revision.format("shop_2", "'shop_1'"))
     later = make_platform(tmp_path, toml)
-    with pytest.raises(TenantUnavailable, match="tables are not of the version"):
+    with pytest.raises(TenantUnavailable, match="tables are older than the blueprints"):
         later.tenant_app("acme")
     assert provision(later, later.registry["acme"]) == "updated"
     assert rows(later, "acme", "SELECT name FROM sqlite_master WHERE name = 'shop_2'") == [("shop_2",)]

@@ -353,10 +353,11 @@ def test_what_only_a_new_process_takes_up_waits_for_a_reload(server: Server, fol
         file.read_text().replace("[platform]", "[platform]\ntrusted_proxies = 1").replace('"acme"', '"Acme"')
     )
     wait_until(lambda: titles(server, "/acme/") == {"Acme"})
-    wait_until(lambda: all(process["pending"] == ["trusted_proxies"] for process in status(folder)["processes"]))
+    wait_until(lambda: all(process["pending"] == ("trusted_proxies",) for process in status(folder)["processes"]))
     wait_until(lambda: "[platform] trusted_proxies has changed" in server.output())
+    assert "[platform] trusted_proxies has changed, which only new processes" in tenantry(folder, "status").stdout
     server.reload()
-    wait_until(lambda: [process["pending"] for process in status(folder)["processes"]] == [[], []])
+    wait_until(lambda: [process["pending"] for process in status(folder)["processes"]] == [(), ()])
 
 
 def test_a_generation_that_is_damaged_keeps_no_edit_from_being_served(server: Server, folder: Path) -> None:

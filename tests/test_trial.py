@@ -127,6 +127,15 @@ def test_another_configuration_is_new(site: Site) -> None:
     assert tried(Novelty(platform), site.edit("config = { A = 1 }\ntitle = 'Acme'", extension)) == []
 
 
+def test_a_process_that_builds_no_apps_knows_what_it_has_accepted(site: Site) -> None:
+    """As the worker of jobs, where that is the one that watches: no edit waits longer than the first."""
+    found = Novelty(site.serve())
+    assert tried(found, site.edit('title = "Acme"')) == ["acme"]
+    assert tried(found, site.edit('title = "Acme & Sons"')) == []
+    assert tried(found, site.edit("config = { KEY = 1 }")) == ["acme"]
+    assert tried(found, site.edit("title = 'A'\nconfig = { KEY = 1 }")) == []
+
+
 def test_other_code_of_the_platform_is_tried_whole_and_once(site: Site) -> None:
     platform = site.serve()
     client_of(platform, "globex").get("/one")

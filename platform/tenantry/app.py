@@ -29,6 +29,7 @@ from .cache import PlatformCache
 from .cache_stores import LocalStore, RedisStore
 from .catalogues import Catalogues
 from .dispatcher import Dispatcher, read_host
+from .environments import public_port
 from .errors import ImportFailed, TenantUnavailable
 from .factory import create_app, secret_keys
 from .floor_plan import FloorPlan
@@ -303,18 +304,13 @@ class Platform:
 
     @cached_property
     def public_port(self) -> str:
-        """``:port`` for links made outside a request: what ``TENANTRY_PORT`` says; in development, else ``PORT``.
-
-        Elsewhere ``PORT`` is the one behind the proxy, which visitors do not use.
-        """
-        port = os.environ.get("TENANTRY_PORT", "")
-        if not port and self.registry.settings.environment == "development":
-            port = os.environ.get("PORT", "")
-        return f":{port}" if port.isdigit() else ""
+        """``:port`` for links made outside a request."""
+        port = public_port(self.registry.settings.environment)
+        return f":{port}" if port else ""
 
     def addresses(self, tenant: Tenant) -> list[str]:
         """Return the address of each door of a tenant, host doors first, at the port that visitors use."""
-        return tenant.addresses(int(self.public_port.removeprefix(":") or 0) or None)
+        return tenant.addresses(public_port(tenant.settings.environment))
 
     def _renew_keys(self) -> None:
         for app in self.live.apps():

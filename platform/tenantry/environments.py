@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from flask.helpers import get_debug_flag
 
 
@@ -35,3 +37,14 @@ class Testing(Production):
 
 
 BY_NAME: dict[str, type[Production]] = {"production": Production, "development": Development, "testing": Testing}
+
+
+def public_port(environment: str) -> int | None:
+    """Return the port of links made outside a request: what ``TENANTRY_PORT`` says; in development, else ``PORT``.
+
+    Elsewhere ``PORT`` is the one behind the proxy, which visitors do not use.
+    """
+    port = os.environ.get("TENANTRY_PORT", "")
+    if not port and environment == "development":
+        port = os.environ.get("PORT", "")
+    return int(port) if port.isdigit() else None

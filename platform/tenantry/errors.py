@@ -119,14 +119,17 @@ class NotProvisioned(TenantryError):
 
 
 class SchemaBehind(TenantryError):
-    """A tenant's tables are older, or newer, than the blueprints that would use them."""
+    """A tenant's tables are older than the blueprints that would use them, or newer by more than additions."""
 
-    def __init__(self, slug: str) -> None:
+    def __init__(self, slug: str, is_newer: bool = False) -> None:
         super().__init__(slug)
         self.slug = slug
+        self.is_newer = is_newer
 
     def __str__(self) -> str:
-        return f"Its tables are not of the version that the blueprints need. Run: tenantry migrate {self.slug}"
+        if self.is_newer:
+            return "Its tables are newer than the code of this process. Reload gunicorn, or start it with that code"
+        return f"Its tables are older than the blueprints that would use them. Run: tenantry migrate {self.slug}"
 
 
 class TenantClosed(TenantryError):

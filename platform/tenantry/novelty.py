@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .accepting import Candidate
@@ -16,7 +16,7 @@ from .trial import Trial
 
 if TYPE_CHECKING:
     from .app import Platform
-    from .registry import Registry
+    from .registry import Registry, Tenant
 
 log = logging.getLogger("tenantry")
 
@@ -39,6 +39,7 @@ class Novelty:
         self._platform = platform
         self._platform_code = {platform.registry.code}
         self._names: set[str] = set()
+        self._configs: set[str] = set()
         self._trial: Trial | None = None
         self._digest = self._whose = ""
 
@@ -75,7 +76,9 @@ class Novelty:
         problems = problems_of_edit(self._platform, candidate.registry, candidate.sources)
         if not problems:
             self._platform_code.add(candidate.registry.code)
-            self._names |= code_of(changed(self._platform.registry, candidate.registry))
+            accepted = changed(self._platform.registry, candidate.registry)
+            self._names |= code_of(accepted)
+            self._configs |= _configs_of(accepted)
         return problems
 
     def _begin(self, candidate: Candidate, slugs: Sequence[str] | None) -> None:
@@ -93,12 +96,16 @@ class Novelty:
         if "" in known:
             known.update(self._platform.blueprints.names())
         # By its configuration a blueprint or an extension may choose what to import.
-        configs = {repr(each) for each in {id(tenant.config): tenant.config for tenant in built}.values()}
+        configs = _configs_of(built) | self._configs
         return [
             tenant.slug
             for tenant in changed(self._platform.registry, registry)
             if not code_of([tenant]) <= known or repr(tenant.config) not in configs
         ]
+
+
+def _configs_of(tenants: Iterable[Tenant]) -> set[str]:
+    return {repr(each) for each in {id(tenant.config): tenant.config for tenant in tenants}.values()}
 
 
 def problems_of_changes(candidate: Candidate, before: Registry, slugs: Sequence[str] | None = None) -> list[Problem]:

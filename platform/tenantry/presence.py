@@ -46,6 +46,9 @@ class Report:
     pending: tuple[str, ...] = ()
     tries: str = ""
 
+    def __post_init__(self) -> None:
+        self.pending = tuple(self.pending)  # JSON has made a list of it
+
 
 class Presence:
     """The note of this process.

@@ -63,8 +63,8 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
                 raise NotProvisioned(tenant.slug)
             _create(platform, tenant)
         with platform.databases.reading(database_of(tenant)) as connection:
-            if not _is_current(platform, connection):
-                raise SchemaBehind(tenant.slug)
+            if (state := _state(platform, connection)) not in ("current", "newer"):
+                raise SchemaBehind(tenant.slug, is_newer=state == "unknown")
             deed = deeds.read(connection)
             has_log = connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         if not has_log:  # a command that had it alone was cut short
@@ -72,12 +72,13 @@ def take_possession(platform: Platform, tenant: Tenant) -> Possession:
         return Possession(_checked_database(tenant, deed), cast(deeds.Deed, deed), _former(tenant))
 
 
-def _is_current(platform: Platform, connection: Connection) -> bool:
-    """Whether a database has the newest tables. Where those are the blank one's, Alembic need not be asked."""
+def _state(platform: Platform, connection: Connection) -> str:
+    """Return what a database is to this code. Where its tables are the blank one's, Alembic need not be asked."""
     blank = platform.blank.versions
-    if blank and connection.exec_driver_sql(_HAS_VERSIONS).first():
-        return blank == set(connection.exec_driver_sql(_VERSIONS).scalars()) or platform.schema.is_current(connection)
-    return platform.schema.is_current(connection)
+    has_versions = blank and connection.exec_driver_sql(_HAS_VERSIONS).first()
+    if has_versions and blank == set(connection.exec_driver_sql(_VERSIONS).scalars()):
+        return "current"
+    return platform.schema.state(connection)
 
 
 def _former(tenant: Tenant) -> tuple[str, ...]:

@@ -116,9 +116,10 @@ def _in_force(generations: Generations, memory: Memory) -> Registry | None:
     return None
 
 
-def apply(generations: Generations, draft: Path) -> Generation:
+def apply(generations: Generations, draft: Path) -> tuple[Generation | None, Generation]:
     """Put a draft of tenants.toml in its place, and into force.
 
+    :return: the generation that was in force until then, and the one that is now.
     :raises ConfigError: if it would be refused; nothing is written then.
     :raises StateError: if the file cannot be written.
     """
@@ -127,21 +128,22 @@ def apply(generations: Generations, draft: Path) -> Generation:
         memory, sources = Memory(), Sources(generations.file, draft=draft)
         candidate_of(sources, generations, memory)
         main = generations.file.name
-        return write(generations, {main: sources.texts[main]}, memory, sources)
+        return generations.current(), write(generations, {main: sources.texts[main]}, memory, sources)
 
 
-def write_back(generations: Generations, number: int) -> tuple[list[str], Generation]:
+def write_back(generations: Generations, number: int) -> tuple[list[str], Generation | None, Generation]:
     """Put the files back as they were in a generation, whatever they say now.
 
     What they say now stays beside them, with :data:`ASIDE` behind its name.
 
-    :return: the files that were different, and the generation.
+    :return: the files that were different, the generation that was in force until then, and the one that is now.
     :raises ConfigError: if it is refused, as what was imported then may not be there now.
     :raises StateError: if there is no such generation, or a file cannot be written.
     """
     stored = generations.sources(number)
     make_private_folder(generations.folder)
     with locked(generations.folder / "editing", PATIENCE):
+        before = generations.current()
         texts = {name: text for name, text in stored.texts.items() if not _says(generations.file.parent / name, text)}
         later = _later_files(generations.file.parent, stored)
         for name in (*texts, *later):
@@ -155,7 +157,7 @@ def write_back(generations: Generations, number: int) -> tuple[list[str], Genera
                 path = generations.file.parent / name
                 replace_file(path, path.with_name(path.name + ASIDE).read_bytes())
             raise
-    return sorted([*texts, *later]), generation
+    return sorted([*texts, *later]), before, generation
 
 
 def _later_files(root: Path, stored: Sources) -> list[str]:

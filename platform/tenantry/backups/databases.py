@@ -106,7 +106,7 @@ def bring_up_to_date(platform: Platform, file: Path) -> bool:
     :raises StateError: if it has revisions that there are none of here.
     """
     with platform.databases.direct(DatabaseFile.at(file, ANY_SIZE), "write", enforce=False) as connection:
-        is_current = platform.schema.is_current(connection)
+        is_current = platform.schema.state(connection) in ("current", "newer")
         connection.rollback()  # the upgrade begins by itself
         if not is_current:
             platform.schema.upgrade(connection)

@@ -12,6 +12,7 @@ import click
 
 from ..accepting import candidate_of
 from ..checking import dry_app, dry_platform, problems_of
+from ..environments import public_port
 from ..errors import ConfigError
 from ..generations import Generations, state_dir_of
 from ..memory import Memory
@@ -134,7 +135,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
     limits = dataclasses.asdict(tenant.limits)
     return {
         **_summary(tenant),
-        "addresses": tenant.addresses(),
+        "addresses": tenant.addresses(public_port(tenant.settings.environment)),
         "database": tenant.database,
         "sections": tenant.sections,
         "features": tenant.features if tenant.features is not None else "all",

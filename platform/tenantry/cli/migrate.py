@@ -62,7 +62,11 @@ def migrate(
         _report(make_report(platform.schema, chosen, ledger), as_json)
         return
     with ledger.alone():
-        summary = _migrate(platform, chosen, ledger, jobs, canary, as_json)
+        try:
+            summary = _migrate(platform, chosen, ledger, jobs, canary, as_json)
+        except KeyboardInterrupt:
+            click.echo("Stopped. What was begun is finished; run this again for the others.", err=True)
+            raise
     context.exit(0 if summary.is_good else 1)
 
 

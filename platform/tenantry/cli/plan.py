@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from ..accepting import candidate_of
-from ..changes import Change, Changes
+from ..changes import Change, Changes, some
 from ..errors import StateError
 from ..following import pending_in_words
-from ..generations import Generations, state_dir_of
+from ..generations import Generation, Generations, state_dir_of
 from ..memory import Memory
-from ..registry import Registry
+from ..registry import Registry, Tenant
 from ..rewriting import ASIDE, write_back
 from ..rewriting import apply as put_in_place
 from ..sources import Sources
@@ -55,11 +55,9 @@ def apply(context: click.Context, draft: Path) -> None:
 
     Where it would be refused nothing is written, and the status is 1.
     """
-    generations, memory = _generations(context), Memory()
-    before = generations.current()
-    registry = Registry.load(generations.sources(before.number), memory) if before else None
-    generation = put_in_place(generations, draft)
-    _show(registry, Registry.load(generations.sources(generation.number), memory), generation.kept, as_json=False)
+    generations = _generations(context)
+    before, generation = put_in_place(generations, draft)
+    _show_both(generations, before, generation)
     if before and before.number != generation.number:
         click.echo(f"'tenantry rollback {before.number}' goes back to what was in force before.")
     tell_arrival(context, generation)
@@ -91,17 +89,32 @@ def rollback(context: click.Context, generation: int) -> None:
     That is taken up like any other edit, and undone in the same way.
     """
     generations = _generations(context)
-    written, current = write_back(generations, generation)
+    written, before, current = write_back(generations, generation)
     if not written:
         click.echo("Nothing was different.")
         return
     click.echo(f"As in generation {generation} again: {', '.join(written)}. What stood there is in *{ASIDE}.")
+    empty = [slug for slug, tenant in _show_both(generations, before, current) if not tenant.database_file.exists()]
+    if empty:
+        click.echo(
+            f"Back without a database, and empty: {some(empty)}. What was removed or renamed since is not undone by a "
+            "rollback; for a backup see: tenantry backup list"
+        )
     tell_arrival(context, current)
 
 
 def _generations(context: click.Context) -> Generations:
     file = Path(context.obj).absolute()
     return Generations(state_dir_of(file), file)
+
+
+def _show_both(generations: Generations, before: Generation | None, after: Generation) -> list[tuple[str, Tenant]]:
+    """Show what is different, and return the tenants that are new."""
+    memory = Memory()
+    registry = Registry.load(generations.sources(before.number), memory) if before else None
+    found = Registry.load(generations.sources(after.number), memory)
+    _show(registry, found, after.kept, as_json=False)
+    return [(slug, tenant) for slug, tenant in found.items() if registry is None or slug not in registry]
 
 
 def _list(generations: Generations, as_json: bool) -> None:
@@ -118,7 +131,7 @@ def _show(before: Registry | None, after: Registry, kept: tuple[str, ...], as_js
     if as_json:
         print_json({**_as_data(found), "kept": kept, "unchanged": same})
         return
-    if rows := list(_rows(found, after, kept)):
+    if rows := list(_rows(found, before, after, kept)):
         print_table(("TENANT", "IS", "WHAT"), rows)
     click.echo(
         f"{len(found.new)} new, {len(found.changed)} changed (their apps are built anew), {len(found.gone)} gone, "
@@ -128,13 +141,20 @@ def _show(before: Registry | None, after: Registry, kept: tuple[str, ...], as_js
         click.echo(pending_in_words(tuple(found.needs_reload)))
 
 
-def _rows(found: Changes, after: Registry, kept: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+def _rows(
+    found: Changes, before: Registry | None, after: Registry, kept: tuple[str, ...]
+) -> Iterator[tuple[str, str, str]]:
     if found.platform:
         yield "[platform]", "changed", _said(found.platform)
     yield from ((slug, "new", doors(after[slug])) for slug in found.new[:_LISTED])
     yield from ((slug, "changed", _said(changes)) for slug, changes in list(found.changed.items())[:_LISTED])
-    yield from ((slug, "gone", "was archived") for slug in found.gone[:_LISTED])
+    yield from ((slug, "gone", _how(before, slug)) for slug in found.gone[:_LISTED])
     yield from ((slug, "kept", "not in the file, and never archived") for slug in kept[:_LISTED])
+
+
+def _how(before: Registry | None, slug: str) -> str:
+    was_archived = before is not None and before[slug].status == "archived"
+    return "was archived" if was_archived else "was renamed, or archived since"
 
 
 def _said(changes: tuple[Change, ...]) -> str:

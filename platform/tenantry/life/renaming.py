@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backups.contents import rename_views
-from ..closing import Task, back_to_wal, closing, nobody_in, note_of
+from ..closing import Task, back_to_wal, check_nobody_at_work, closing, nobody_in, note_of
 from ..doors import check_slug
 from ..editing import PLATFORM, Editor, editing
 from ..errors import StateError
@@ -36,11 +36,13 @@ def rename(file: Path, slug: str, new: str, path: str | None = None) -> Generati
     :raises StateError: if something is there under the new slug, or another process has the tenant's database open.
     """
     settings = settings_of(file)
+    check_nobody_at_work(settings, slug)
     _check(file, settings, slug, new, path)
     old, named = Tenant(slug, settings), Tenant(new, settings)
     asked = {"old": slug, "new": new, "path": path}
     with closing(settings, slug, TASK, **asked) as task, closing(settings, new, TASK, **asked) as other:
         if not (task.resumed or other.resumed):
+            _check_accepted(file, slug, new, path)  # once more, as another run may just have done it
             _check_free(named)
         with nobody_in(old):
             task.reach()
@@ -71,6 +73,10 @@ def _check(file: Path, settings: Settings, slug: str, new: str, path: str | None
                 f"tenantry rename {slug} {note.details['new']}"
             )
         return
+    _check_accepted(file, slug, new, path)
+
+
+def _check_accepted(file: Path, slug: str, new: str, path: str | None) -> None:
     with editing(file) as editor:
         editor.registry[slug]
         if new in editor.registry:

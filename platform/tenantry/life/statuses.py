@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..closing import check_open
 from ..editing import editing, set_status
 from ..errors import StateError
 from ..explaining import explain
@@ -19,9 +20,12 @@ def set_statuses(file: Path, slugs: Iterable[str], status: str, only: str = "") 
     :param only: the status out of which they may be taken, where it is not any.
     :return: what each one was before, and the generation.
     :raises UnknownTenant: if one of them is not there. Nothing is changed then.
+    :raises TenantClosed: if another command is at work on one of them, or was cut short there: it goes by the status.
     """
     with editing(file) as editor:
         before = {slug: editor.registry[slug].status for slug in slugs}
+        for slug in before:
+            check_open(editor.registry.settings, slug)
         changed = [slug for slug, was in before.items() if was != status and only in ("", was)]
         # First, as whoever was logged in before a suspension must not be after it; nobody logs in meanwhile.
         resumed = [slug for slug in changed if before[slug] == "suspended" and status != "archived"]
