@@ -420,7 +420,7 @@ def test_encrypted_to_a_key(platform: Platform, run: Callable[..., Result], tmp_
     assert run("restore", archive, "--identity", "key0").exit_code == 0
     assert content(platform) == then
     whole = (tmp_path / archive).read_bytes()
-    for damaged in (whole[:-10], whole[: len(whole) // 2], whole[:400] + b"x" + whole[401:]):
+    for damaged in (whole[:-10], whole[: len(whole) // 2], whole[:400] + bytes([whole[400] ^ 1]) + whole[401:]):
         (tmp_path / "damaged.age").write_bytes(damaged)
         done = run("restore", "damaged.age", "--identity", "key0")
         assert (done.exit_code, done.output[:7]) == (1, "Error: "), done.output

@@ -238,7 +238,7 @@ def test_going_back_works_also_where_the_file_is_broken(file: Path) -> None:
     generations = Generations(state_dir_of(file), file)
     give(file, "acme", "suspended")
     file.write_bytes("[[[ Grüße".encode("latin-1"))
-    written, generation = write_back(generations, 1)
+    written, _, generation = write_back(generations, 1)
     assert (written, generation.number) == (["tenants.toml"], 3)
     assert file.read_text() == SHIPPED
     assert file.with_name(file.name + ASIDE).read_bytes() == "[[[ Grüße".encode("latin-1")
@@ -297,7 +297,8 @@ def test_a_draft_is_put_in_place_whole_or_not_at_all(file: Path, tmp_path: Path)
     generations = Generations(state_dir_of(file), file)
     draft = tmp_path / "draft.toml"
     draft.write_text(SHIPPED.replace("Acme Corp", "Acme"))
-    assert apply(generations, draft).number == 2
+    before, generation = apply(generations, draft)
+    assert (before and before.number, generation.number) == (1, 2)
     assert Registry.from_file(file)["acme"].title == "Acme"
     draft.write_text(SHIPPED.replace("title", "titel", 1))
     with pytest.raises(ConfigError, match="titel"):
