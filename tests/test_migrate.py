@@ -435,6 +435,7 @@ def test_ctrl_c_lets_what_was_begun_come_to_an_end(site: Site, pause: Pause) -> 
     pause.go_on()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert "What was begun comes to its end; run this again for the others." in err
     assert "Aborted!" in err
     assert "Traceback" not in err
     assert [site.version(slug) for slug in site.slugs] == ["shop_2", "shop_2", *["shop_1"] * 4]

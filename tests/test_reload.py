@@ -128,8 +128,7 @@ def titles(server: Server, path: str) -> set[str]:
 def test_an_edit_is_live_in_every_worker_and_touches_nobody_else(server: Server, folder: Path) -> None:
     file = folder / "tenants.toml"
     apps: set[str] = set()
-    while len(apps) < 2:  # until both workers have built one
-        apps.add(server.get("/globex/").text)
+    wait_until(lambda: not apps.add(server.get("/globex/").text) and len(apps) == 2)  # both workers have built one
     with Load(server, "/globex/", "/initech/") as load:
         file.write_text(file.read_text().replace('"acme"', '"Acme"'))
         wait_until(lambda: titles(server, "/acme/") == {"Acme"})

@@ -39,7 +39,7 @@ class Novelty:
         self._platform = platform
         self._platform_code = {platform.registry.code}
         self._names: set[str] = set()
-        self._configs: set[str] = set()
+        self._configs: set[int] = set()
         self._trial: Trial | None = None
         self._digest = self._whose = ""
 
@@ -100,12 +100,13 @@ class Novelty:
         return [
             tenant.slug
             for tenant in changed(self._platform.registry, registry)
-            if not code_of([tenant]) <= known or repr(tenant.config) not in configs
+            if not code_of([tenant]) <= known or hash(repr(tenant.config)) not in configs
         ]
 
 
-def _configs_of(tenants: Iterable[Tenant]) -> set[str]:
-    return {repr(each) for each in {id(tenant.config): tenant.config for tenant in tenants}.values()}
+def _configs_of(tenants: Iterable[Tenant]) -> set[int]:
+    """Return by what configurations are told apart: no more, as they have passwords, and old ones need not be kept."""
+    return {hash(repr(each)) for each in {id(tenant.config): tenant.config for tenant in tenants}.values()}
 
 
 def problems_of_changes(candidate: Candidate, before: Registry, slugs: Sequence[str] | None = None) -> list[Problem]:

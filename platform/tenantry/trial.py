@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from .changes import some
+from .checking import problems_of
 from .errors import ConfigError, Problem
 from .explaining import explain, is_theirs
+from .registry import Registry
 from .sources import Sources, Stored
 
 #: Seconds after which a process is killed that should have ended itself; what it takes to start is among them.
@@ -169,8 +171,6 @@ class _Forked:
 
 def main() -> None:
     """Answer the question in the standard input."""
-    from . import checking  # noqa: F401  # no part of what is timed, as a machine may be busy
-
     file, stored, seconds, slugs = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no part of it
@@ -192,9 +192,6 @@ def _answer(file: int, seconds: float, look: Callable[[], list[Problem]]) -> NoR
 
 
 def _look(sources: Sources, slugs: Sequence[str] | None) -> list[Problem]:
-    from .checking import problems_of  # here, as they need this module
-    from .registry import Registry
-
     try:
         return problems_of(Registry.load(sources), sources, slugs)
     except ConfigError as error:

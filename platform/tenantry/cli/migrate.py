@@ -65,7 +65,7 @@ def migrate(
         try:
             summary = _migrate(platform, chosen, ledger, jobs, canary, as_json)
         except KeyboardInterrupt:
-            click.echo("Stopped. What was begun is finished; run this again for the others.", err=True)
+            click.echo("Stopped. What was begun comes to its end; run this again for the others.", err=True)
             raise
     context.exit(0 if summary.is_good else 1)
 
